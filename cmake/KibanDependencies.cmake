@@ -1,0 +1,37 @@
+find_package(Threads REQUIRED)
+find_package(TBB REQUIRED)
+find_package(hwy REQUIRED)
+find_package(fmt REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(pugixml REQUIRED)
+
+# ITK: the ImageIO classes only, found file by file. ITKConfig.cmake would also ask for HDF5, GDCM and VTK's modules.
+find_path(KIBAN_ITK_INCLUDE itkImageIOBase.h PATH_SUFFIXES ITK-5.2 ITK-5.3 ITK-5.4 REQUIRED)
+add_library(kiban_itk_io INTERFACE)
+target_include_directories(kiban_itk_io SYSTEM INTERFACE ${KIBAN_ITK_INCLUDE})
+foreach(module Common IOImageBase IOMeta IONRRD IONIFTI IOTIFF IOPNG)
+  find_library(KIBAN_ITK_${module} NAMES ITK${module}-5.2 ITK${module}-5.3 ITK${module}-5.4 REQUIRED)
+  target_link_libraries(kiban_itk_io INTERFACE ${KIBAN_ITK_${module}})
+endforeach()
+
+find_path(KIBAN_HDF5_INCLUDE hdf5.h PATH_SUFFIXES hdf5/serial REQUIRED)
+find_library(KIBAN_HDF5_LIBRARY NAMES hdf5_serial hdf5 REQUIRED)
+add_library(kiban_hdf5 INTERFACE)
+target_include_directories(kiban_hdf5 SYSTEM INTERFACE ${KIBAN_HDF5_INCLUDE})
+target_link_libraries(kiban_hdf5 INTERFACE ${KIBAN_HDF5_LIBRARY})
+
+# pocketfft is one header. Debian 12 ships it inside python3-pythran, under another name.
+find_file(KIBAN_POCKETFFT NAMES pocketfft_hdronly.h)
+if(NOT KIBAN_POCKETFFT)
+  find_file(KIBAN_POCKETFFT_PYTHRAN NAMES pocketfft.hpp REQUIRED
+    PATHS /usr/lib/python3/dist-packages/pythran/pythonic/numpy/fft NO_DEFAULT_PATH)
+  set(KIBAN_POCKETFFT ${KIBAN_POCKETFFT_PYTHRAN} CACHE FILEPATH "The pocketfft header" FORCE)
+endif()
+
+if(KIBAN_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+if(KIBAN_BENCHMARKS)
+  find_package(benchmark REQUIRED)
+endif()

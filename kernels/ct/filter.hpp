@@ -1,0 +1,48 @@
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "kernels/ct/geometry.hpp"
+#include "kernels/ct/panel_block.hpp"
+#include "kernels/ct/ramp.hpp"
+
+namespace kiban::ct {
+
+/// What turns line integrals into filtered views: per view the FDK weight, then the ramp along rows.
+///   weight(k, row, column) = gap_k sdd_k |s_k| / (2 sid_k^2) cos(gamma)   divergent: gamma is the angle between the
+///                            pixel's ray and the ray through the rotation axis in the plane of the source
+///                          = gap_k / 2                                    parallel
+/// Sources: Feldkamp, Davis, Kress 1984; Rit & Clackdoyle, CT Meeting 2014 (tilted and offset detectors), as RTK.
+struct FilterPlan {
+  struct ViewWeight {       ///< weight = scale * (a + bu u + bv v) / |ray|, ray = c + u du + v dv  (pixel indices u, v)
+    double scale, a, bu, bv;
+    Vec3 ray, du, dv;       ///< mm
+    bool parallel;          ///< then weight = scale
+  };
+  std::int64_t rows = 0, columns = 0;
+  std::vector<ViewWeight> views;
+  std::int64_t padded = 0;         ///< length of the transform
+  std::vector<float> response;     ///< [padded/2 + 1], 1/padded of the unscaled inverse transform included
+};
+
+/// Errors: input (geometry) · usage (cutoff).
+FilterPlan plan_filter(const Geometry& geometry, Window window, double cutoff);
+
+/// Weights and filters views [first, first + n) and writes them into slots [slot, slot + n) of the block.
+///   projections [n,row,column]  line integrals, on the stream's device
+/// Errors: internal (shapes) · device. Workspace: a few rows a thread on a CPU; n padded spectra on a GPU (kept by `Filter`).
+/// On a GPU asynchronous. Exactness: relative L2 <= 1e-6 of double; independent of threads and of n.
+class Filter {
+ public:
+  Filter(Stream& stream, FilterPlan plan);
+  ~Filter();
+  Filter(Filter&&) noexcept;
+  void run(Stream& stream, Span<const float, 3> projections, std::int64_t first, std::int64_t slot, PanelBlock& block);
+  const FilterPlan& plan() const { return plan_; }
+
+ private:
+  FilterPlan plan_;
+  std::shared_ptr<void> state_;  ///< the backend's: response and weights on its device, transforms, workspace
+};
+
+}  // namespace kiban::ct

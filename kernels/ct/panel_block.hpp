@@ -1,0 +1,30 @@
+#pragma once
+#include "kernels/core/array.hpp"
+
+namespace kiban::ct {
+
+/// Filtered views on their way into a volume: each panel inside a margin of zeros, so that the backprojectors need no
+/// bounds tests. A panel is zero outside its pixels, and bilinear in between: it fades to zero within one pixel.
+struct PanelBlock {
+  static constexpr std::int64_t kViews = 32;       ///< views are added in blocks of this many, in order
+  static constexpr std::int64_t kSlowMargin = 2;   ///< lines of zeros before and after
+  static constexpr std::int64_t kFastMargin = 16;  ///< zeros before and at least as many after each line
+
+  std::int64_t rows = 0, columns = 0;  ///< pixels of a panel, without margins
+  bool columns_contiguous = false;     ///< a line is a detector column (v runs fastest), else a row (u runs fastest)
+  Array<float, 3> pixels;              ///< [view, line, place in line], margins included
+
+  std::int64_t lines() const { return columns_contiguous ? columns : rows; }
+  std::int64_t line_length() const { return columns_contiguous ? rows : columns; }
+  /// Elements from one line to the next.
+  std::int64_t pitch() const { return pixels.shape()[2]; }
+  /// Element of `pixels` that holds pixel (0,0) of view k.
+  std::int64_t first_pixel(std::int64_t k) const {
+    return (k * pixels.shape()[1] + kSlowMargin) * pitch() + kFastMargin;
+  }
+
+  /// A block of `kViews` panels, zero everywhere. Errors: device (memory).
+  static PanelBlock make(Stream& stream, std::int64_t rows, std::int64_t columns, bool columns_contiguous);
+};
+
+}  // namespace kiban::ct
