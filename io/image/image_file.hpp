@@ -1,0 +1,82 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "kernels/core/volume.hpp"
+
+namespace kiban::io {
+
+/// Reads volumes and projection stacks: MetaImage (.mha, .mhd), NRRD (.nrrd, .nhdr), NIfTI (.nii, .nii.gz), TIFF (.tif,
+/// .tiff: the pages of one file, or one file a slice: a folder, or a pattern as `scan/projection_*.tif`, in natural
+/// order). A 2-D image is a stack of one. Positions are DICOM's (LPS), whatever the format stores. Not thread-safe.
+class ImageReader {
+ public:
+  /// Reads the header and checks it against the bytes that are there; allocates nothing for pixels.
+  /// Errors: input (missing, unreadable, mislabelled or truncated file; not one number a pixel; more than three
+  /// dimensions; spacing, origin or direction that is not finite, zero, or not orthogonal).
+  explicit ImageReader(const std::filesystem::path& path);
+  ~ImageReader();
+  ImageReader(ImageReader&&) noexcept;
+  ImageReader& operator=(ImageReader&&) noexcept;
+
+  const std::filesystem::path& path() const;
+  /// Shape [slice,row,column] and place in mm. For a projection stack: [view, v, u].
+  const Grid& grid() const;
+  /// As ITK names it: `float`, `unsigned_short`.
+  const std::string& pixel_type() const;
+  /// True where `read` touches only the slices that it is asked for; else the first `read` keeps the whole in memory.
+  bool streams() const;
+
+  /// Slices [begin, end) as float.
+  ///   slices [end-begin, row, column]   host memory
+  /// Errors: internal (range or shape) · input (the file cannot be read, or memory is short for one that does not
+  /// stream). Exactness: integers beyond 2^24 and doubles are rounded to the nearest float.
+  void read(std::int64_t begin, std::int64_t end, Span<float, 3> slices);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// The whole file. Errors: those of ImageReader · input (memory is short).
+Volume read_volume(const std::filesystem::path& path);
+
+/// Writes float slices to .mha, .nrrd, .nii, .nii.gz, .tif or .tiff. An .mha is uncompressed and streamed; other
+/// formats are collected in memory. TIFF keeps values only: no spacing between slices, origin or direction. Not
+/// thread-safe.
+class ImageWriter {
+ public:
+  /// Errors: input (unknown extension, a folder that cannot be written, a grid that the format cannot hold, memory is
+  /// short).
+  ImageWriter(const std::filesystem::path& path, const Grid& grid);
+  ~ImageWriter();
+  ImageWriter(ImageWriter&&) noexcept;
+  ImageWriter& operator=(ImageWriter&&) noexcept;
+
+  /// Slices from `begin` on, in any order, each once.
+  ///   slices [n, row, column]   host memory
+  /// Errors: internal (range or shape) · input (the disk is full).
+  void write(std::int64_t begin, Span<const float, 3> slices);
+
+  /// The file appears under its name. Errors: internal (slices are missing) · input (the disk is full).
+  void commit();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// A whole volume at once. Errors: those of ImageWriter.
+void write_image(const std::filesystem::path& path, const Grid& grid, Span<const float, 3> values);
+
+/// Errors: input (a value is NaN or infinite: names the slice, row and column of the first).
+///   values [slice,row,column]   host memory
+///   slice_name                  what a slice is: "view", "slice"
+///   first_slice                 number of values' first slice in the file
+/// Cost: one read of `values`, single-threaded.
+void require_finite(Span<const float, 3> values, const std::string& slice_name, const std::filesystem::path& path,
+                    std::int64_t first_slice);
+
+}  // namespace kiban::io

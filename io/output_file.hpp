@@ -1,0 +1,36 @@
+#pragma once
+#include <filesystem>
+
+namespace kiban::io {
+
+/// A file that appears whole or not at all: it grows under a hidden name in its own folder, with its own extension, and
+/// `commit()` gives it its name. What was not committed is removed.
+class OutputFile {
+ public:
+  /// Claims the hidden name with an empty file.
+  ///   path   the name after `commit()`; an existing file keeps its content until then
+  /// Errors: input (no such folder, no permission, the disk is full, `path` is not a plain file).
+  explicit OutputFile(const std::filesystem::path& path);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  /// The name that the file will have.
+  const std::filesystem::path& path() const { return path_; }
+  /// The name under which to write it.
+  const std::filesystem::path& temporary_path() const { return temporary_path_; }
+
+  /// Flushes the file to the disk, renames it, flushes the folder. Errors: input (the disk is full or failed).
+  void commit();
+
+ private:
+  std::filesystem::path path_, temporary_path_;
+  int slot_ = -1;
+  bool committed_ = false;
+};
+
+/// Removes the hidden files of every OutputFile alive in this process. Async-signal-safe: for a handler that then
+/// exits.
+void remove_partial_outputs() noexcept;
+
+}  // namespace kiban::io
