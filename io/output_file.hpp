@@ -1,6 +1,8 @@
 #pragma once
 #include <filesystem>
 
+#include "kernels/core/error.hpp"
+
 namespace kiban::io {
 
 /// A file that appears whole or not at all: it grows under a hidden name in its own folder, with its own extension, and
@@ -26,11 +28,15 @@ class OutputFile {
  private:
   std::filesystem::path path_, temporary_path_;
   int slot_ = -1;
-  bool committed_ = false;
 };
 
 /// Removes the hidden files of every OutputFile alive in this process. Async-signal-safe: for a handler that then
 /// exits.
 void remove_partial_outputs() noexcept;
+
+/// The sentence for a write that failed.
+///   path           the file that the user asked for
+///   error_number   errno, or 0 where a library kept it to itself
+Error write_error(const std::filesystem::path& path, int error_number);
 
 }  // namespace kiban::io
