@@ -1,0 +1,92 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <new>
+#include <nlohmann/json.hpp>
+
+#include "bindings/cli/commands.hpp"
+#include "bindings/cli/interrupt.hpp"
+#include "engine/nearest_name.hpp"
+#include "engine/operations/standard.hpp"
+#include "kernels/core/error.hpp"
+
+namespace {
+
+using namespace kiban;
+
+constexpr const char* kUsage =
+    "Usage: kiban COMMAND\n\n"
+    "  ops [NAME]      list the operations, or describe one\n"
+    "  devices         list the devices and instruction sets\n"
+    "  version         print the version\n"
+    "  run OPERATION   run one; `kiban run OPERATION --help` describes its options\n\n"
+    "Exit status: 0 done, 2 usage, 3 bad input or an output that cannot be written, 4 device, 1 anything else;\n"
+    "130 and 143 after Ctrl-C and SIGTERM. Nothing is left behind unless it is 0.\n";
+
+int dispatch(const cli::Arguments& arguments) {
+  if (arguments.empty()) throw Error(ErrorCode::usage, "which command? ops, devices, version or run");
+  const std::string& command = arguments[0];
+  const cli::Arguments rest(arguments.begin() + 1, arguments.end());
+  if (command == "--help" || command == "-h" || command == "help") {
+    fmt::print("{}", kUsage);
+    return 0;
+  }
+  const engine::Registry registry(engine::standard_operations());
+  if (command == "ops") return cli::ops_command(registry, rest);
+  if (command == "devices") return cli::devices_command(rest);
+  if (command == "version" || command == "--version") return cli::version_command(rest);
+  if (command == "run") return cli::run_command(registry, rest);
+  const std::string hint = engine::suggestion(command, {"ops", "devices", "version", "run"});
+  throw Error(ErrorCode::usage, fmt::format("there is no command {}{}", command,
+                                            hint.empty() ? "; use ops, devices, version or run" : hint));
+}
+
+const char* kind(int status) {
+  switch (status) {
+    case static_cast<int>(ErrorCode::usage):
+      return "usage";
+    case static_cast<int>(ErrorCode::input):
+      return "input";
+    case static_cast<int>(ErrorCode::device):
+      return "device";
+    case static_cast<int>(ErrorCode::internal):
+      return "internal";
+    default:
+      return "cancelled";
+  }
+}
+
+/// One line on standard error, and with --json one object on standard output.
+int fail(int status, std::string sentence, bool as_json) {
+  std::ranges::replace(sentence, '\n', ' ');
+  fmt::print(stderr, "kiban: {}\n", sentence);
+  if (as_json)
+    fmt::print("{}\n", cli::one_line({{"error", {{"code", status}, {"kind", kind(status)}, {"message", sentence}}}}));
+  return status;
+}
+
+int guarded(const cli::Arguments& arguments) {
+  const bool as_json = std::ranges::count(arguments, "--json") > 0;
+  try {
+    return dispatch(arguments);
+  } catch (const Error& error) {
+    return fail(static_cast<int>(error.code()), error.what(), as_json);
+  } catch (const engine::Cancelled&) {
+    return fail(128 + cli::received_signal(), "stopped by a signal; no output was written", as_json);
+  } catch (const std::bad_alloc&) {
+    return fail(static_cast<int>(ErrorCode::input),
+                "memory ran out; ask for fewer or larger voxels, or free some memory", as_json);
+  } catch (const std::exception& error) {
+    return fail(static_cast<int>(ErrorCode::internal), std::string("internal error: ") + error.what(), as_json);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int status = guarded({argv + 1, argv + argc});
+  // A full disk behind a redirection is found out only here.
+  if (std::fflush(stdout) == 0) return status;
+  return fail(static_cast<int>(ErrorCode::internal), "standard output cannot be written", false);
+}

@@ -1,0 +1,67 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+
+#include "bindings/cli/commands.hpp"
+#include "bindings/cli/description.hpp"
+#include "bindings/cli/interrupt.hpp"
+#include "bindings/cli/progress_bar.hpp"
+#include "engine/runner.hpp"
+#include "kernels/core/error.hpp"
+#include "kernels/core/simd.hpp"
+
+namespace kiban::cli {
+namespace {
+
+void print_summary(const engine::Operation& operation, const engine::Report& report) {
+  for (const auto& [port, path] : report.outputs) fmt::print("{}: {}\n", port, path.string());
+  for (const engine::Finding& finding : report.findings)
+    fmt::print("{}: {:.6g}{}{}\n", finding.name, finding.value, finding.unit.empty() ? "" : " ", finding.unit);
+  std::vector<std::string> stages;
+  for (const engine::StageTime& stage : report.stages)
+    stages.push_back(fmt::format("{} {:.2f} s", stage.stage, stage.seconds));
+  fmt::print("{} in {:.2f} s ({})", operation.name, report.seconds, fmt::join(stages, ", "));
+  if (report.updates_per_second > 0)
+    fmt::print(", {:.3g} {} updates/ns", report.updates_per_second * 1e-9, operation.update);
+  fmt::print("\non {} ({}, {}, {} threads), peak memory {:.0f} MiB\n", report.device, report.device_model,
+             report.instruction_set, report.threads, static_cast<double>(report.peak_memory_bytes) / (1 << 20));
+}
+
+}  // namespace
+
+int run_command(const engine::Registry& registry, const Arguments& arguments) {
+  constexpr const char* kUsage =
+      "Usage: kiban run OPERATION --PORT PATH ... --PARAMETER VALUE ...\n"
+      "`kiban ops` lists the operations, `kiban run OPERATION --help` describes one.\n";
+  if (!arguments.empty() && (arguments[0] == "--help" || arguments[0] == "-h")) {
+    fmt::print("{}", kUsage);
+    return 0;
+  }
+  if (arguments.empty() || arguments[0].starts_with("-"))
+    throw Error(ErrorCode::usage, "`kiban run` needs the name of an operation first; `kiban ops` lists them");
+
+  const engine::Operation& operation = registry.find(arguments[0]);
+  const RunArguments given = parse_run(operation, Arguments(arguments.begin() + 1, arguments.end()));
+  if (given.help) {
+    fmt::print("{}", help_text(operation));
+    return 0;
+  }
+  const engine::Request request = engine::request_from_text(operation, given.operation);
+  pin_instruction_set(given.run.text("simd"));
+  Stream stream(parse_device(given.run.text("device")), static_cast<int>(given.run.integer("threads")));
+
+  watch_signals();
+  ProgressBar bar;
+  engine::Progress progress([&](std::string_view stage, double fraction) { bar.show(stage, fraction); },
+                            [] { return received_signal() != 0; });
+  const engine::Report report = engine::run(operation, request, stream, progress);
+  bar.clear();
+  if (given.run.flag("json"))
+    fmt::print("{}\n", one_line(engine::to_json(report)));
+  else
+    print_summary(operation, report);
+  return 0;
+}
+
+}  // namespace kiban::cli

@@ -1,0 +1,93 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/parameters.hpp"
+#include "engine/progress.hpp"
+#include "kernels/core/stream.hpp"
+
+namespace kiban::engine {
+
+enum class PortDirection { in, out };
+
+/// What flows through a port.
+enum class PortKind { volume, projections, geometry, scan, preview };
+
+/// Where data enter or leave an operation. Names are unique among the ports and parameters of an operation.
+struct Port {
+  std::string name;
+  PortDirection direction = PortDirection::in;
+  PortKind kind = PortKind::volume;
+  bool required = true;
+  std::string help;  ///< one line
+};
+
+/// What is asked of one operation: checked values, and a file for every port that is used.
+struct Request {
+  Values parameters;
+  std::map<std::string, std::filesystem::path> ports;
+
+  bool uses(const std::string& port) const { return ports.contains(port); }
+  /// Errors: internal (the port is not bound).
+  const std::filesystem::path& path(const std::string& port) const;
+};
+
+/// What a run will take, known before it takes it.
+struct Plan {
+  std::int64_t updates = 0;      ///< elementary steps, for a rate that compares runs: voxels x views for backprojection
+  std::size_t host_bytes = 0;    ///< memory of the host: results, and buffers between files and the device
+  std::size_t device_bytes = 0;  ///< memory of the device; on a CPU it adds to `host_bytes`
+  std::string batch_key;         ///< requests with equal keys could share a launch; empty: with none
+};
+
+/// A fact found in the data that a user wants to know, e.g. the centre of rotation.
+struct Finding {
+  std::string name;
+  double value = 0;
+  std::string unit;
+};
+
+/// One request whose inputs have been opened and checked. Used in this order: plan, run, store; destroyed without
+/// `store` it leaves nothing behind.
+class Work {
+ public:
+  virtual ~Work() = default;
+  /// What `run` will take on this device. Errors: input, usage.
+  virtual Plan plan(Device device) const = 0;
+  /// Reads the inputs and computes; enters the stages "read", "compute", and "write" where results are streamed.
+  /// Errors: input (the data) · device · Cancelled.
+  virtual void run(Stream& stream, Progress& progress) = 0;
+  /// Writes the outputs that are not yet written and gives all of them their names, last of all. Errors: input ·
+  /// Cancelled.
+  virtual void store(Progress& progress) = 0;
+  virtual std::vector<Finding> findings() const { return {}; }
+};
+
+/// Something that Kiban can do: described by data, so that every binding reads the same description.
+struct Operation {
+  std::string name;  ///< field and verb: "ct.fdk"
+  int version = 1;   ///< grows when the same request gives another result
+  std::string summary;
+  std::vector<std::string> notes;  ///< sentences for the documentation: units, conventions, source
+  std::string update;              ///< what one of `Plan::updates` is: "voxel x view"
+  std::vector<Parameter> parameters;
+  std::vector<Port> ports;
+  /// Opens and checks the inputs, and claims the outputs. Errors: input, usage.
+  std::function<std::unique_ptr<Work>(const Request&)> load;
+};
+
+/// A request from texts as a command line has them. Keys of `given` are names of parameters and ports.
+/// Errors: usage (unknown name, bad value, missing parameter or port).
+Request request_from_text(const Operation& operation, const std::map<std::string, std::string>& given);
+
+std::string to_string(PortKind kind);
+
+/// The declaration as data: name, version, summary, parameters with types, units, defaults and ranges, ports.
+nlohmann::json to_json(const Operation& operation);
+
+}  // namespace kiban::engine

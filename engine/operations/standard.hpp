@@ -1,0 +1,14 @@
+#pragma once
+#include <vector>
+
+#include "engine/operation.hpp"
+
+namespace kiban::engine {
+
+/// Every operation of Kiban, in the order in which `kiban ops` lists them. To add one, declare its function here and
+/// call it in standard.cpp.
+std::vector<Operation> standard_operations();
+
+Operation skeleton_affine();
+
+}  // namespace kiban::engine

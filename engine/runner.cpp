@@ -1,0 +1,139 @@
+#include "engine/runner.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "kernels/core/device.hpp"
+#include "kernels/core/error.hpp"
+#include "kernels/core/simd.hpp"
+
+namespace kiban::engine {
+namespace {
+
+std::filesystem::path resolved(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const std::filesystem::path full = std::filesystem::weakly_canonical(path, ignored);
+  return full.empty() ? path : full;
+}
+
+/// An output that replaced an input, or another output, would lose it.
+void require_different_files(const Operation& operation, const Request& request) {
+  std::map<std::filesystem::path, std::string> taken;
+  for (const Port& port : operation.ports) {
+    if (!request.uses(port.name)) continue;
+    const auto [place, is_new] = taken.try_emplace(resolved(request.path(port.name)), port.name);
+    if (!is_new)
+      throw Error(ErrorCode::usage, fmt::format("{} and {} are the same file, {}; name another one", place->second,
+                                                port.name, request.path(port.name).string()));
+  }
+}
+
+std::string human_bytes(std::size_t bytes) {
+  const double gib = static_cast<double>(bytes) / (1 << 30);
+  return gib >= 0.1 ? fmt::format("{:.1f} GiB", gib) : fmt::format("{:.1f} MiB", gib * 1024);
+}
+
+DeviceDescription describe(Device device) {
+  for (DeviceDescription& description : devices())
+    if (description.device == device) return description;
+  // The simulator of the tests is not offered to users; it works in the host's memory.
+  DeviceDescription host = devices().front();
+  host.device = device;
+  host.model = name(device);
+  return host;
+}
+
+void require_memory(const Plan& plan, const DeviceDescription& device) {
+  const bool on_host = device.device.kind != DeviceKind::cuda;
+  const std::size_t host_bytes = plan.host_bytes + (on_host ? plan.device_bytes : 0);
+  const std::size_t host_free = on_host ? device.free_bytes : devices().front().free_bytes;
+  if (host_bytes > host_free)
+    throw Error(ErrorCode::input, fmt::format("this needs {} of memory and {} are free; ask for fewer or larger voxels",
+                                              human_bytes(host_bytes), human_bytes(host_free)));
+  if (!on_host && plan.device_bytes > device.free_bytes)
+    throw Error(ErrorCode::device,
+                fmt::format("this needs {} of memory on {} and {} are free; ask for fewer or larger voxels, or use "
+                            "--device cpu",
+                            human_bytes(plan.device_bytes), name(device.device), human_bytes(device.free_bytes)));
+}
+
+std::size_t peak_memory_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string key; status >> key;) {
+    std::size_t kib = 0;
+    if (key == "VmHWM:" && status >> kib) return kib * 1024;
+    status.ignore(4096, '\n');
+  }
+  return 0;
+}
+
+}  // namespace
+
+Report run(const Operation& operation, const Request& request, Stream& stream, Progress& progress) {
+  progress.enter("load");
+  require_different_files(operation, request);
+  const std::unique_ptr<Work> work = operation.load(request);
+
+  progress.enter("plan");
+  const DeviceDescription device = describe(stream.device());
+  Report report;
+  report.plan = work->plan(stream.device());
+  require_memory(report.plan, device);
+
+  work->run(stream, progress);
+  stream.synchronize();
+  work->store(progress);
+  progress.finish();
+
+  report.operation = operation.name;
+  report.operation_version = operation.version;
+  report.parameters = request.parameters;
+  for (const Port& port : operation.ports)
+    if (port.direction == PortDirection::out && request.uses(port.name))
+      report.outputs[port.name] = request.path(port.name);
+  report.findings = work->findings();
+  report.stages = progress.stages();
+  for (const StageTime& stage : report.stages) report.seconds += stage.seconds;
+  const double compute = progress.seconds("compute");
+  if (compute > 0) report.updates_per_second = static_cast<double>(report.plan.updates) / compute;
+  report.peak_memory_bytes = peak_memory_bytes();
+  report.device = name(stream.device());
+  report.device_model = device.model;
+  report.instruction_set = instruction_set();
+  report.threads = stream.threads();
+  return report;
+}
+
+nlohmann::json to_json(const Report& report) {
+  nlohmann::json stages = nlohmann::json::object(), findings = nlohmann::json::object(),
+                 outputs = nlohmann::json::object();
+  for (const StageTime& stage : report.stages) stages[stage.stage] = stage.seconds;
+  for (const Finding& finding : report.findings)
+    findings[finding.name] = {{"value", finding.value}, {"unit", finding.unit}};
+  for (const auto& [port, path] : report.outputs) outputs[port] = path.string();
+  return {{"operation", report.operation},
+          {"operation_version", report.operation_version},
+          {"version", version()},
+          {"parameters", report.parameters.json()},
+          {"outputs", outputs},
+          {"findings", findings},
+          {"seconds", report.seconds},
+          {"stages_seconds", stages},
+          {"updates", report.plan.updates},
+          {"updates_per_second", report.updates_per_second},
+          {"batch_key", report.plan.batch_key},
+          {"planned_host_bytes", report.plan.host_bytes},
+          {"planned_device_bytes", report.plan.device_bytes},
+          {"peak_memory_bytes", report.peak_memory_bytes},
+          {"device", report.device},
+          {"device_model", report.device_model},
+          {"instruction_set", report.instruction_set},
+          {"threads", report.threads}};
+}
+
+std::string version() { return KIBAN_VERSION; }
+
+}  // namespace kiban::engine

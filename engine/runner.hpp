@@ -1,0 +1,38 @@
+#pragma once
+#include <filesystem>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "engine/operation.hpp"
+
+namespace kiban::engine {
+
+/// What a run did, for the user and for the record.
+struct Report {
+  std::string operation;
+  int operation_version = 0;
+  Values parameters;
+  std::map<std::string, std::filesystem::path> outputs;
+  std::vector<Finding> findings;
+  Plan plan;
+  std::vector<StageTime> stages;
+  double seconds = 0;                 ///< all stages together
+  double updates_per_second = 0;      ///< over the stage "compute"; 0 where the operation counts no updates
+  std::size_t peak_memory_bytes = 0;  ///< high-water mark of the process's resident memory
+  std::string device, device_model, instruction_set;
+  int threads = 0;
+};
+
+/// Loads, plans, runs and stores one request.
+/// Errors: usage (two ports name one file) · input (files, data, no folder for an output, more host memory than is
+/// free) · device (missing, or too small) · Cancelled. After any of them no output appears.
+Report run(const Operation& operation, const Request& request, Stream& stream, Progress& progress);
+
+nlohmann::json to_json(const Report& report);
+
+/// Of Kiban: "0.1.0".
+std::string version();
+
+}  // namespace kiban::engine
