@@ -29,7 +29,7 @@ std::vector<double> mean_frame(Span<const float, 3> frames, const char* what) {
 }
 
 /// Where each pixel's row is dead, the row to read in its place: the nearest with a live pixel.
-std::vector<std::int64_t> nearest_live_rows(View<const float, 2> gain) {
+std::vector<std::int64_t> nearest_live_rows(ArrayView<const float, 2> gain) {
   const std::int64_t rows = gain.shape[0], columns = gain.shape[1];
   std::vector<std::int64_t> live;
   for (std::int64_t row = 0; row < rows; ++row)
@@ -47,7 +47,7 @@ std::vector<std::int64_t> nearest_live_rows(View<const float, 2> gain) {
   return nearest;
 }
 
-std::vector<FlatFieldPlan::Bridge> build_bridges(View<const float, 2> gain) {
+std::vector<FlatFieldPlan::Bridge> build_bridges(ArrayView<const float, 2> gain) {
   const std::int64_t rows = gain.shape[0], columns = gain.shape[1];
   const std::vector<std::int64_t> source_row = nearest_live_rows(gain);
   std::vector<FlatFieldPlan::Bridge> bridges;

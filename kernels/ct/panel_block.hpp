@@ -1,4 +1,6 @@
 #pragma once
+#include <memory>
+
 #include "kernels/core/array.hpp"
 
 namespace kiban::ct {
@@ -13,6 +15,8 @@ struct PanelBlock {
   std::int64_t rows = 0, columns = 0;  ///< pixels of a panel, without margins
   bool columns_contiguous = false;     ///< a line is a detector column (v runs fastest), else a row (u runs fastest)
   Array<float, 3> pixels;              ///< [view, line, place in line], margins included
+  /// A GPU's copy of the pixels for its texture units, made when first asked for.
+  mutable std::shared_ptr<void> texture{};
 
   std::int64_t lines() const { return columns_contiguous ? columns : rows; }
   std::int64_t line_length() const { return columns_contiguous ? rows : columns; }
