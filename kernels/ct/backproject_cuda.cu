@@ -167,19 +167,16 @@ __device__ __forceinline__ void add_voxels(const float (&m)[3][4], int view, con
   }
 }
 
-/// Reads a column of voxels, adds the views in order, writes it back.
+/// Sums the views in order, in registers, and adds the sums to a column of voxels.
 template <bool along_column, class Panels>
-__global__ void __launch_bounds__(kLanes* kPlanes, 4)
+__global__ void __launch_bounds__(kLanes* kPlanes, 5)
     backproject_kernel(const Walk walk, const __grid_constant__ Matrices matrices, const Panels panels, float* volume) {
   constexpr int voxels = along_column ? kColumnWalk : kGeneralWalk;
   const int lane = static_cast<int>(blockIdx.x * kLanes + threadIdx.x);
   const int plane = static_cast<int>(blockIdx.y * kPlanes + threadIdx.y);
   const int first = static_cast<int>(blockIdx.z) * voxels;
   if (lane >= walk.lane.extent || plane >= walk.plane.extent) return;
-  float* voxel = volume + lane * walk.lane.stride + plane * walk.plane.stride + first * walk.column.stride;
-  float sum[voxels];
-#pragma unroll
-  for (int j = 0; j < voxels; ++j) sum[j] = first + j < walk.column.extent ? voxel[j * walk.column.stride] : 0.0f;
+  float sum[voxels] = {};
   const float x = static_cast<float>(lane) - 0.5f * static_cast<float>(walk.lane.extent - 1);
   const float y = static_cast<float>(plane) - 0.5f * static_cast<float>(walk.plane.extent - 1);
   const float z = static_cast<float>(first) - 0.5f * static_cast<float>(walk.column.extent - 1);
@@ -190,9 +187,10 @@ __global__ void __launch_bounds__(kLanes* kPlanes, 4)
     else
       add_voxels(matrices.m[view], view, panels, x, y, z, sum);
   }
+  float* voxel = volume + lane * walk.lane.stride + plane * walk.plane.stride + first * walk.column.stride;
 #pragma unroll
   for (int j = 0; j < voxels; ++j)
-    if (first + j < walk.column.extent) voxel[j * walk.column.stride] = sum[j];
+    if (first + j < walk.column.extent) voxel[j * walk.column.stride] += sum[j];
 }
 
 /// The volume's axes (0 = x) in the order lane, plane, column.
