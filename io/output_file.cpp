@@ -81,6 +81,16 @@ Error write_error(const fs::path& path, int error_number) {
   }
 }
 
+int errno_of_growth(const fs::path& path) {
+  const int file = open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+  if (file < 0) return errno;
+  const std::array<char, 65536> zeros{};
+  const ssize_t written = write(file, zeros.data(), zeros.size());
+  const int failure = written < 0 ? errno : written < static_cast<ssize_t>(zeros.size()) ? ENOSPC : 0;
+  close(file);
+  return failure;
+}
+
 OutputFile::OutputFile(const fs::path& path) : path_(path) {
   if (!path.has_filename())
     throw Error(ErrorCode::input, fmt::format("\"{}\" does not name a file; add a file name", path.string()));

@@ -39,4 +39,8 @@ void remove_partial_outputs() noexcept;
 ///   error_number   errno, or 0 where a library kept it to itself
 Error write_error(const std::filesystem::path& path, int error_number);
 
+/// What the system says when `path` grows by one more block, 0 if it does: for libraries that keep errno to themselves.
+/// To be called on a file that is given up anyway.
+int errno_of_growth(const std::filesystem::path& path);
+
 }  // namespace kiban::io

@@ -1,0 +1,35 @@
+#pragma once
+#include <hdf5.h>
+
+#include <utility>
+
+// The seam to HDF5: included by .cpp files of this folder only.
+namespace kiban::io {
+
+/// Owns an HDF5 identifier; invalid where the call that made it failed.
+class Hdf5Handle {
+ public:
+  using Close = herr_t (*)(hid_t);
+  Hdf5Handle() = default;
+  Hdf5Handle(hid_t id, Close closer) : id_(id), close_(closer) {}
+  Hdf5Handle(Hdf5Handle&& other) noexcept : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
+  Hdf5Handle& operator=(Hdf5Handle&& other) noexcept {
+    std::swap(id_, other.id_);
+    std::swap(close_, other.close_);
+    return *this;
+  }
+  ~Hdf5Handle() {
+    if (id_ >= 0) close_(id_);
+  }
+
+  explicit operator bool() const { return id_ >= 0; }
+  hid_t id() const { return id_; }
+  /// Closes now; false where HDF5 could not write what it still held.
+  bool close() { return close_(std::exchange(id_, -1)) >= 0; }
+
+ private:
+  hid_t id_ = -1;
+  Close close_ = nullptr;
+};
+
+}  // namespace kiban::io

@@ -1,0 +1,197 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <optional>
+#include <vector>
+
+#include "io/image/gzip.hpp"
+#include "io/image/image_file.hpp"
+#include "io/image/image_format.hpp"
+#include "io/image/image_io.hpp"
+#include "io/memory.hpp"
+#include "io/output_file.hpp"
+#include "kernels/core/error.hpp"
+
+namespace kiban::io {
+namespace {
+
+constexpr std::int64_t longest_nifti_axis = 32767, most_tiff_pages = 65535, longest_axis = 2147483647;
+
+void require_writable(const std::filesystem::path& path, const Grid& grid) {
+  const ImageFormat format = format_by_extension(path);
+  if (const std::string extension = path.extension(); extension == ".mhd" || extension == ".nhdr")
+    refuse_image(path, fmt::format("a header apart from its pixels cannot appear in one piece; name it {}",
+                                   extension == ".mhd" ? ".mha" : ".nrrd"));
+  const std::int64_t longest = format == ImageFormat::nifti ? longest_nifti_axis : longest_axis;
+  for (const std::int64_t extent : grid.shape) {
+    if (extent < 1 || extent > longest)
+      refuse_image(path, fmt::format("{} holds axes of 1 to {} pixels and this one has {}; crop it, or write .mha",
+                                     name(format), longest, extent));
+  }
+  if (format == ImageFormat::tiff && grid.nz() > most_tiff_pages)
+    refuse_image(
+        path, fmt::format("a TIFF file holds {} pages and this stack has {}; write .mha", most_tiff_pages, grid.nz()));
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    if (!std::isfinite(grid.origin[axis]) || !std::isfinite(grid.spacing[axis]) || grid.spacing[axis] <= 0)
+      refuse_image(path, "the spacing or origin to be written is not finite, or not above 0; correct it");
+  }
+}
+
+void write_region(const std::filesystem::path& temporary, const std::filesystem::path& asked_for, const Grid& grid,
+                  std::int64_t begin, std::int64_t end, const float* values) {
+  run_itk(asked_for, [&] {
+    const itk::ImageIOBase::Pointer io = create_image_io(temporary, itk::IOFileModeEnum::WriteMode);
+    io->SetNumberOfDimensions(3);
+    for (unsigned axis = 0; axis < 3; ++axis) {
+      io->SetDimensions(axis, static_cast<itk::SizeValueType>(grid.shape[2 - axis]));
+      io->SetSpacing(axis, grid.spacing[axis]);
+      io->SetOrigin(axis, grid.origin[axis]);
+      const Vec3 direction = column(grid.direction, static_cast<int>(axis));
+      io->SetDirection(axis, std::vector<double>(direction.begin(), direction.end()));
+    }
+    io->SetPixelType(itk::IOPixelEnum::SCALAR);
+    io->SetNumberOfComponents(1);
+    io->SetComponentType(itk::IOComponentEnum::FLOAT);
+    io->SetUseCompression(false);
+    io->SetIORegion(slice_region(grid.shape, 3, begin, end));
+    io->WriteImageInformation();
+    io->Write(values);
+  });
+}
+
+bool is_whole(const std::filesystem::path& path) {
+  try {
+    check_image_file(path);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// A library may end a short file without a word: the header check compares it with what it should hold.
+void write_checked(const std::filesystem::path& temporary, const std::filesystem::path& asked_for, const Grid& grid,
+                   std::int64_t begin, std::int64_t end, const float* values) {
+  try {
+    write_region(temporary, asked_for, grid, begin, end, values);
+  } catch (const Error&) {
+    if (const int failure = errno_of_growth(temporary)) throw write_error(asked_for, failure);
+    throw;
+  }
+  if (!is_whole(temporary)) throw write_error(asked_for, errno_of_growth(temporary));
+}
+
+}  // namespace
+
+struct ImageWriter::State {
+  State(const std::filesystem::path& path, const Grid& g) : grid(g), format(checked_format(path, g)), output(path) {
+    written.resize(static_cast<std::size_t>(grid.nz()));
+    if (format == ImageFormat::metaimage) reserve();
+  }
+
+  void write(std::int64_t begin, std::int64_t end, const float* values) {
+    for (std::int64_t slice = begin; slice < end; ++slice) {
+      if (written[static_cast<std::size_t>(slice)])
+        throw Error(ErrorCode::internal, fmt::format("{}: slice {} was written twice", output.path().string(), slice));
+      written[static_cast<std::size_t>(slice)] = true;
+    }
+    if (format == ImageFormat::metaimage) {
+      write_streamed(begin, end, values);
+    } else if (end - begin == grid.nz()) {
+      write_whole(values);
+    } else {
+      collect(begin, end, values);
+    }
+  }
+
+  void commit() {
+    if (const auto missing = std::find(written.begin(), written.end(), false); missing != written.end())
+      throw Error(ErrorCode::internal,
+                  fmt::format("{}: slice {} was not written", output.path().string(), missing - written.begin()));
+    if (collected.size() != 0) write_whole(collected.host().data);
+    output.commit();
+  }
+
+  const Grid grid;
+  const ImageFormat format;
+  OutputFile output;
+
+ private:
+  static ImageFormat checked_format(const std::filesystem::path& path, const Grid& grid) {
+    require_writable(path, grid);
+    return format_by_extension(path);
+  }
+
+  std::int64_t slice_size() const { return grid.ny() * grid.nx(); }
+
+  // Writes the header and takes the space, so that a disk that is too small is known before the work and not after it.
+  void reserve() {
+    const std::filesystem::path& file = output.temporary_path();
+    std::filesystem::remove(file);  // MetaIO extends a file that is there, and this one is empty
+    const std::vector<float> zeros(static_cast<std::size_t>(slice_size()));
+    write_checked(file, output.path(), grid, 0, 1, zeros.data());
+    const int descriptor = open(file.c_str(), O_WRONLY | O_CLOEXEC);
+    const auto size = static_cast<off_t>(std::filesystem::file_size(file));
+    const int failure = descriptor < 0 ? errno : posix_fallocate(descriptor, 0, size);
+    if (descriptor >= 0) close(descriptor);
+    if (failure != 0) throw write_error(output.path(), failure);
+  }
+
+  // In two parts where it is the whole: MetaIO then begins the file anew, and would give the reserved space back.
+  void write_streamed(std::int64_t begin, std::int64_t end, const float* values) {
+    const std::int64_t middle = end - begin == grid.nz() && end - begin > 1 ? begin + 1 : end;
+    write_checked(output.temporary_path(), output.path(), grid, begin, middle, values);
+    if (middle < end)
+      write_checked(output.temporary_path(), output.path(), grid, middle, end,
+                    values + (middle - begin) * slice_size());
+  }
+
+  void collect(std::int64_t begin, std::int64_t end, const float* values) {
+    if (collected.size() == 0) {
+      require_memory(element_count<3>(grid.shape) * static_cast<std::int64_t>(sizeof(float)),
+                     fmt::format("{}: {} x {} x {} pixels of a format that cannot be written in parts",
+                                 output.path().string(), grid.nx(), grid.ny(), grid.nz()));
+      collected = Array<float, 3>(grid.shape);
+    }
+    std::copy(values, values + (end - begin) * slice_size(), collected.host().data + begin * slice_size());
+  }
+
+  void write_whole(const float* values) {
+    if (!is_gzip_name(output.path()))
+      return write_checked(output.temporary_path(), output.path(), grid, 0, grid.nz(), values);
+    const OutputFile plain(std::filesystem::path(output.temporary_path()).replace_extension());
+    write_checked(plain.temporary_path(), output.path(), grid, 0, grid.nz(), values);
+    gzip_file(plain.temporary_path(), output.temporary_path(), output.path());
+  }
+
+  std::vector<bool> written;
+  Array<float, 3> collected;
+};
+
+ImageWriter::ImageWriter(const std::filesystem::path& path, const Grid& grid)
+    : state_(std::make_unique<State>(path, grid)) {}
+ImageWriter::~ImageWriter() = default;
+ImageWriter::ImageWriter(ImageWriter&&) noexcept = default;
+ImageWriter& ImageWriter::operator=(ImageWriter&&) noexcept = default;
+
+void ImageWriter::write(std::int64_t begin, Span<const float, 3> slices) {
+  const Shape<3>& shape = state_->grid.shape;
+  const std::int64_t end = begin + slices.extent(0);
+  if (begin < 0 || end > shape[0] || slices.extent(1) != shape[1] || slices.extent(2) != shape[2])
+    throw Error(ErrorCode::internal,
+                fmt::format("{}: slices of another shape were to be written", state_->output.path().string()));
+  if (begin < end) state_->write(begin, end, slices.host().data);
+}
+
+void ImageWriter::commit() { state_->commit(); }
+
+void write_image(const std::filesystem::path& path, const Grid& grid, Span<const float, 3> values) {
+  ImageWriter writer(path, grid);
+  writer.write(0, values);
+  writer.commit();
+}
+
+}  // namespace kiban::io

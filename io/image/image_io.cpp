@@ -1,0 +1,75 @@
+#include "io/image/image_io.hpp"
+
+#include <fmt/format.h>
+#include <itkImageIOFactory.h>
+#include <itkMetaImageIOFactory.h>
+#include <itkNiftiImageIOFactory.h>
+#include <itkNrrdImageIOFactory.h>
+#include <itkObject.h>
+#include <itkPNGImageIOFactory.h>
+#include <itkTIFFImageIOFactory.h>
+#include <nifti1_io.h>
+
+#include <mutex>
+#include <new>
+#include <string>
+
+#include "kernels/core/error.hpp"
+
+namespace kiban::io {
+namespace {
+
+void register_formats() {
+  static const bool registered = [] {
+    itk::Object::GlobalWarningDisplayOff();
+    nifti_set_debug_level(0);
+    itk::MetaImageIOFactory::RegisterOneFactory();
+    itk::NrrdImageIOFactory::RegisterOneFactory();
+    itk::NiftiImageIOFactory::RegisterOneFactory();
+    itk::TIFFImageIOFactory::RegisterOneFactory();
+    itk::PNGImageIOFactory::RegisterOneFactory();
+    return true;
+  }();
+  static_cast<void>(registered);
+}
+
+// The first line of ITK's text, without "itk::ERROR: SomeClass(0x1234): ".
+std::string reason(const itk::ExceptionObject& exception) {
+  std::string text = exception.GetDescription();
+  if (const std::size_t prefix = text.find("): "); prefix < 80) text.erase(0, prefix + 3);
+  text.erase(std::min(text.find_first_of("\r\n"), text.size()));
+  return text.substr(0, 160);
+}
+
+}  // namespace
+
+itk::ImageIOBase::Pointer create_image_io(const std::filesystem::path& path, itk::IOFileModeEnum mode) {
+  register_formats();
+  const itk::ImageIOBase::Pointer io = itk::ImageIOFactory::CreateImageIO(path.c_str(), mode);
+  if (!io) throw Error(ErrorCode::internal, fmt::format("{}: ITK has no reader or writer for it", path.string()));
+  io->SetFileName(path.string());
+  return io;
+}
+
+void run_itk(const std::filesystem::path& path, const std::function<void()>& work) {
+  static std::mutex one_at_a_time;
+  const std::lock_guard<std::mutex> lock(one_at_a_time);
+  try {
+    work();
+  } catch (const itk::ExceptionObject& exception) {
+    refuse_image(path, fmt::format("the image library gave up on it ({}); check the file", reason(exception)));
+  } catch (const std::bad_alloc&) {
+    refuse_image(path, "not enough memory; crop the data, or use a machine with more memory");
+  }
+}
+
+itk::ImageIORegion slice_region(const Shape<3>& shape, unsigned dimensions, std::int64_t begin, std::int64_t end) {
+  itk::ImageIORegion region(dimensions);
+  for (unsigned axis = 0; axis < dimensions; ++axis) {
+    region.SetIndex(axis, axis == 2 ? begin : 0);
+    region.SetSize(axis, static_cast<itk::SizeValueType>(axis == 2 ? end - begin : shape[2 - axis]));
+  }
+  return region;
+}
+
+}  // namespace kiban::io
