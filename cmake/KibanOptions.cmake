@@ -24,6 +24,8 @@ endif()
 
 add_library(kiban_options INTERFACE)
 add_library(kiban::options ALIAS kiban_options)
+# One set of instruction sets for every kernel: what Highway would add between these differs too little to compile twice.
+target_compile_definitions(kiban_options INTERFACE "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_AVX3_DL)")
 target_include_directories(kiban_options INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
 # -ffp-contract=off: a product and a sum become one rounding only where the code says MulAdd, so that the same formula
 # gives the same bits wherever it is inlined (a projector and its adjoint must agree on every weight).

@@ -35,7 +35,7 @@ std::int64_t element_count(const Shape<N>& shape) {
 
 /// Plain indexable memory, contiguous, last index fastest. What kernels take; knows no device.
 template <class T, int N>
-struct View {
+struct ArrayView {
   T* data = nullptr;
   std::int64_t shape[N] = {};
 
@@ -61,7 +61,9 @@ class Span {
   Span() = default;
   Span(T* data, const Shape<N>& shape, Device device = {}) : data_(data), shape_(shape), device_(device) {}
   /// A span of T is also a span of const T.
-  operator Span<const T, N>() const requires(!std::is_const_v<T>) { return {data_, shape_, device_}; }
+  template <class U>
+  requires(std::is_same_v<const U, T>) Span(const Span<U, N>& other)
+      : data_(other.data_), shape_(other.shape_), device_(other.device_) {}
 
   Device device() const { return device_; }
   const Shape<N>& shape() const { return shape_; }
@@ -70,14 +72,14 @@ class Span {
   std::size_t bytes() const { return static_cast<std::size_t>(size()) * sizeof(T); }
 
   /// Errors: device (the memory is elsewhere).
-  View<T, N> on(Device device) const {
+  ArrayView<T, N> on(Device device) const {
     if (device != device_)
       throw Error(ErrorCode::device, "memory of " + name(device_) + " was handed to work on " + name(device));
-    View<T, N> view{data_, {}};
+    ArrayView<T, N> view{data_, {}};
     for (std::size_t axis = 0; axis < N; ++axis) view.shape[axis] = shape_[axis];
     return view;
   }
-  View<T, N> host() const { return on(Device{}); }
+  ArrayView<T, N> host() const { return on(Device{}); }
 
   /// Elements [begin, end) of the first axis.
   Span slice(std::int64_t begin, std::int64_t end) const {
@@ -89,6 +91,8 @@ class Span {
   }
 
  private:
+  template <class U, int M>
+  friend class Span;
   T* data_ = nullptr;
   Shape<N> shape_{};
   Device device_{};
@@ -117,8 +121,8 @@ class Array {
 
   Span<T, N> span() { return span_; }
   Span<const T, N> span() const { return span_; }
-  View<T, N> host() { return span_.host(); }
-  View<const T, N> host() const { return Span<const T, N>(span_).host(); }
+  ArrayView<T, N> host() { return span_.host(); }
+  ArrayView<const T, N> host() const { return Span<const T, N>(span_).host(); }
   const Shape<N>& shape() const { return span_.shape(); }
   std::int64_t size() const { return span_.size(); }
   Device device() const { return span_.device(); }

@@ -4,17 +4,17 @@
 #include "kernels/core/error.hpp"
 #include "kernels/core/stream.hpp"
 
-/// Declares the backends of one function. `cuda` is absent from a build without nvcc and `sim` from everything but tests:
-/// weak symbols make an absent backend a null pointer, so that no caller has an #ifdef.
-#define KIBAN_BACKENDS(function, ...)                          \
-  namespace cpu {                                              \
-  void function(__VA_ARGS__);                                  \
-  }                                                            \
-  namespace cuda {                                             \
-  [[gnu::weak]] void function(__VA_ARGS__);                    \
-  }                                                            \
-  namespace sim {                                              \
-  [[gnu::weak]] void function(__VA_ARGS__);                    \
+/// Declares the backends of one function. `cuda` is absent from a build without nvcc and `sim` from everything but
+/// tests: weak symbols make an absent backend a null pointer, so that no caller has an #ifdef.
+#define KIBAN_BACKENDS(function, ...)       \
+  namespace cpu {                           \
+  void function(__VA_ARGS__);               \
+  }                                         \
+  namespace cuda {                          \
+  [[gnu::weak]] void function(__VA_ARGS__); \
+  }                                         \
+  namespace sim {                           \
+  [[gnu::weak]] void function(__VA_ARGS__); \
   }
 
 /// The backend of `function` for the device of `stream`. Errors: device (this build has none).

@@ -46,3 +46,7 @@
 
 KIBAN_DEVICE_HOOKS(cuda)
 KIBAN_DEVICE_HOOKS(sim)
+
+/// The hook `f` of the device, which is not the CPU; null where this build has none.
+#define KIBAN_HOOK(device, f) \
+  ((device).kind == ::kiban::DeviceKind::sim ? &::kiban::sim::f : &::kiban::cuda::f)

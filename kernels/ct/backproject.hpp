@@ -6,24 +6,25 @@
 
 namespace kiban::ct {
 
-/// How a panel is read between its pixels. `exact` interpolates in float; `texture` lets the texture units of a GPU do it,
-/// with fractions of 8 bits: faster, and 3e-4 relative L2 off. A CPU is always exact.
+/// How a panel is read between its pixels. `exact` interpolates in float; `texture` lets the texture units of a GPU do
+/// it, with fractions of 8 bits: faster, and 3e-4 relative L2 off. A CPU is always exact.
 enum class Interpolation { exact, texture };
 
-/// Volume axis (0 = x, 1 = y, 2 = z) along which neither u nor w changes in any of the views, or -1: columns along it are
-/// walked with one division each (the fast path).
+/// Volume axis (0 = x, 1 = y, 2 = z) along which neither u nor w changes in any of the views, or -1: columns along it
+/// are walked with one division each (the fast path).
 int column_axis(std::span<const ProjectionMatrix> matrices);
 
 /// Voxel-driven backprojection:  volume[z,y,x] += sum_k  w_k^-2 p_k(u_k, v_k),  (u w, v w, w)_k = matrices[k] (x,y,z,1)
 ///   block     panels of `matrices.size()` (<= PanelBlock::kViews) filtered views; bilinear, zero outside; views with
-///             w <= 0 add nothing. Lines must be columns where and only where `wants_columns(device, matrices)` says so.
+///             w <= 0 add nothing. Lines must be columns where and only where `wants_columns(device, matrices)` says
+///             so.
 ///   matrices  [view]      voxel index -> panel, see voxel_to_panel
 ///   volume    [z,y,x]     same unit as the panels, accumulated in place
 /// Errors: internal (shapes, layout) · device (memory elsewhere).
-/// Cost: views x voxels updates. Workspace: 64 KiB a thread on a CPU; a layered array of the block's size with textures.
-/// On a GPU asynchronous. Exactness: relative L2 <= 1e-5 of double (texture 1e-3); independent of threads; views are added
-/// in order, so the same block cut in two gives the same bytes.
-/// Source: Feldkamp, Davis, Kress 1984, eq. 26; Treibig et al. 2013 for the column walk.
+/// Cost: views x voxels updates. Workspace: 64 KiB a thread on a CPU; a layered array of the block's size with
+/// textures. On a GPU asynchronous. Exactness: relative L2 <= 1e-5 of double (texture 1e-3); bytes independent of
+/// threads. The views of a block are summed first, in order, and their sum is added once: how a scan is cut into blocks
+/// is part of the result. Source: Feldkamp, Davis, Kress 1984, eq. 26; Treibig et al. 2013 for the column walk.
 void backproject(Stream& stream, const PanelBlock& block, std::span<const ProjectionMatrix> matrices,
                  Interpolation interpolation, Span<float, 3> volume);
 

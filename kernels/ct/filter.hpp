@@ -11,7 +11,7 @@ namespace kiban::ct {
 /// What turns line integrals into filtered views: per view the FDK weight, then the ramp along rows.
 ///   weight(k, row, column) = gap_k sdd_k |s_k| / (2 sid_k^2) cos(gamma)   divergent: gamma is the angle between the
 ///                            pixel's ray and the ray through the rotation axis in the plane of the source
-///                          = gap_k / 2                                    parallel
+///                          = gap_k                                        parallel
 /// Sources: Feldkamp, Davis, Kress 1984; Rit & Clackdoyle, CT Meeting 2014 (tilted and offset detectors), as RTK.
 struct FilterPlan {
   struct ViewWeight {       ///< weight = scale * (a + bu u + bv v) / |ray|, ray = c + u du + v dv  (pixel indices u, v)
@@ -34,7 +34,7 @@ FilterPlan plan_filter(const Geometry& geometry, Window window, double cutoff);
 /// On a GPU asynchronous. Exactness: relative L2 <= 1e-6 of double; independent of threads and of n.
 class Filter {
  public:
-  Filter(Stream& stream, FilterPlan plan);
+  explicit Filter(FilterPlan plan);
   ~Filter();
   Filter(Filter&&) noexcept;
   void run(Stream& stream, Span<const float, 3> projections, std::int64_t first, std::int64_t slot, PanelBlock& block);

@@ -57,8 +57,9 @@ ProjectionMatrix world_to_panel(const Geometry& geometry, std::int64_t view);
 /// Maps voxel indices of `grid` to pixels of view k.
 ProjectionMatrix voxel_to_panel(const Geometry& geometry, std::int64_t view, const Grid& grid);
 
-/// Radians that each view stands for: half the angle between its neighbours', as RTK's GetAngularGaps; with parallel rays
-/// likewise, so that a half turn sums to the gaps of the half turn. Errors: input (fewer than two views).
+/// Radians that each view stands for: half the angle between its two neighbours about the axis, as RTK's GetAngularGaps.
+/// Divergent views share a full turn (their gaps sum to 2 pi); parallel ones a half turn (pi), as a ray and its reverse are
+/// the same line: angles are then taken modulo pi. Errors: input (fewer than two views).
 std::vector<double> angular_gaps(const Geometry& geometry);
 
 }  // namespace kiban::ct

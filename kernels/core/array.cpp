@@ -1,0 +1,63 @@
+#include "kernels/core/array.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/core/device_hooks.hpp"
+
+namespace kiban {
+
+std::shared_ptr<void> allocate(Device device, std::size_t bytes) {
+  if (device.kind != DeviceKind::cpu) {
+    const auto take = KIBAN_HOOK(device, device_allocate);
+    if (!take) throw Error(ErrorCode::device, "this build has no memory on " + name(device));
+    return {take(device.index, bytes), [device](void* memory) {
+              KIBAN_HOOK(device, device_release)(device.index, memory);
+            }};
+  }
+  constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector
+  const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  void* memory = rounded < bytes ? nullptr : std::aligned_alloc(kAlignment, rounded ? rounded : kAlignment);
+  if (!memory)
+    throw Error(ErrorCode::device,
+                fmt::format("not enough memory: {:.1f} GiB were asked for", static_cast<double>(bytes) / (1 << 30)));
+  return {memory, std::free};
+}
+
+namespace {
+
+/// The device whose runtime moves the bytes; the CPU if both ends are host memory.
+Device mover(Device a, Device b) {
+  if (a.kind != DeviceKind::cpu && b.kind != DeviceKind::cpu && a.kind != b.kind)
+    throw Error(ErrorCode::device, "no copy between " + name(a) + " and " + name(b));
+  return a.kind == DeviceKind::cpu ? b : a;
+}
+
+}  // namespace
+
+void copy_bytes(Stream& stream, void* to, Device to_device, const void* from, Device from_device, std::size_t bytes) {
+  if (bytes == 0) return;
+  const Device device = mover(to_device, from_device);
+  if (device.kind == DeviceKind::cpu) {
+    std::memcpy(to, from, bytes);
+    return;
+  }
+  if (stream.device() != device)
+    throw Error(ErrorCode::device, "a copy to or from " + name(device) + " on a stream of " + name(stream.device()));
+  KIBAN_HOOK(device, device_copy)(device.index, stream.native(), to, from, bytes);
+}
+
+void zero_bytes(Stream& stream, void* to, Device device, std::size_t bytes) {
+  if (bytes == 0) return;
+  if (device.kind == DeviceKind::cpu) {
+    std::memset(to, 0, bytes);
+    return;
+  }
+  if (stream.device() != device)
+    throw Error(ErrorCode::device, "memory of " + name(device) + " on a stream of " + name(stream.device()));
+  KIBAN_HOOK(device, device_zero)(device.index, stream.native(), to, bytes);
+}
+
+}  // namespace kiban

@@ -1,0 +1,57 @@
+#include "kernels/core/stream.hpp"
+
+#include <oneapi/tbb/task_arena.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <optional>
+#include <thread>
+
+#include "kernels/core/device_hooks.hpp"
+#include "kernels/core/error.hpp"
+
+namespace kiban {
+namespace {
+
+/// Cores that this process may use: a batch system's or a container's CPU set counts, not the machine's size.
+int usable_cores() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace
+
+struct Stream::State {
+  Device device;
+  int threads;
+  void* native = nullptr;
+  std::optional<oneapi::tbb::task_arena> arena;
+
+  State(Device on, int thread_budget) : device(on), threads(thread_budget > 0 ? thread_budget : usable_cores()) {
+    if (thread_budget < 0) throw Error(ErrorCode::usage, "the number of threads must not be negative");
+    arena.emplace(threads);
+    if (device.kind == DeviceKind::cpu) return;
+    const auto create = KIBAN_HOOK(device, stream_create);
+    if (!create) throw Error(ErrorCode::device, "this build cannot run on " + name(device));
+    native = create(device.index);
+  }
+  ~State() {
+    if (native) KIBAN_HOOK(device, stream_destroy)(device.index, native);
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+};
+
+Stream::Stream(Device device, int threads) : state_(std::make_shared<State>(device, threads)) {}
+Device Stream::device() const { return state_->device; }
+int Stream::threads() const { return state_->threads; }
+void* Stream::native() const { return state_->native; }
+
+void Stream::synchronize() {
+  if (state_->native) KIBAN_HOOK(state_->device, stream_synchronize)(state_->device.index, state_->native);
+}
+
+void Stream::execute(const std::function<void()>& body) const { state_->arena->execute(body); }
+
+}  // namespace kiban

@@ -1,0 +1,277 @@
+// Backprojection along columns of voxels: where an axis of the volume moves neither u nor w, a column reads two
+// adjacent detector columns with the same weights all the way. They are blended once into a line that stays in L1, and
+// the column then walks that line in even steps. A volume holds x fastest and the column runs across it, so columns are
+// summed in tiles of their own and added to the volume a tile at a time.
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+#include "kernels/core/parallel.hpp"
+#include "kernels/ct/backproject_cpu.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/ct/backproject_columns_cpu.cpp"
+#include <hwy/foreach_target.h>  // must come before highway.h
+#include <hwy/highway.h>
+
+#ifndef KIBAN_CT_BACKPROJECT_COLUMNS
+#define KIBAN_CT_BACKPROJECT_COLUMNS
+namespace kiban::ct::cpu {
+
+/// One volume and one block, as the column walk sees them: a column runs along axis a; axes b and c span the columns.
+struct ColumnJob {
+  const PanelBlock* block;
+  std::span<const ProjectionMatrix> matrices;
+  const float* pixels;
+  float* volume;
+  int a, b, c;                                ///< axes of the volume: 0 = x
+  std::int64_t na, nb, nc;                    ///< their extents
+  std::int64_t stride_a, stride_b, stride_c;  ///< elements between neighbours along them
+  std::int64_t tile_b, tile_c;                ///< columns of a tile
+  std::int64_t tiles_b, tiles_c;
+  std::int64_t tile_pitch;  ///< elements from a column of a tile to the next
+};
+
+/// A column's first voxel is a multiple of this: sums are read and written as whole cache lines.
+inline constexpr std::int64_t kVoxelGroup = 16;
+/// Zeros on each side of the blended line. The walk starts up to kVoxelGroup voxels before the panel and ends up to a
+/// vector after it, in steps of less than two pixels; it reads one vector and an element further.
+inline constexpr std::int64_t kLineZeros = 64;
+
+}  // namespace kiban::ct::cpu
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace kiban::ct::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using D = hn::ScalableTag<float>;
+using DI = hn::RebindToSigned<D>;
+
+/// Where one column of voxels falls on one panel: between detector columns u and u+1, at v = start + step * index.
+struct Column {
+  float low_weight, high_weight;  ///< of the two detector columns, w^-2 included
+  const float* low;               ///< pixel v = 0 of the left one
+  double start, step;
+  std::int64_t begin, end;  ///< voxels that may fall on the panel
+};
+
+/// False if the column misses the panel.
+HWY_ATTR bool Place(const ColumnJob& job, std::int64_t view, std::int64_t ib, std::int64_t ic, Column& column) {
+  const ProjectionMatrix& p = job.matrices[static_cast<std::size_t>(view)];
+  const auto b = static_cast<double>(ib);
+  const auto c = static_cast<double>(ic);
+  const double w = p.m[2][job.b] * b + p.m[2][job.c] * c + p.m[2][3];
+  if (!(w > 0)) return false;
+  const double inverse = 1 / w;
+  const double u = (p.m[0][job.b] * b + p.m[0][job.c] * c + p.m[0][3]) * inverse;
+  const auto columns = static_cast<double>(job.block->columns);
+  const auto rows = static_cast<double>(job.block->rows);
+  if (!(u > -1 && u < columns)) return false;
+  const double left = std::floor(u);
+  const double fraction = u - left;
+  column.low_weight = static_cast<float>((1 - fraction) * inverse * inverse);
+  column.high_weight = static_cast<float>(fraction * inverse * inverse);
+  column.low = job.pixels + job.block->first_pixel(view) + static_cast<std::int64_t>(left) * job.block->pitch();
+  column.start = (p.m[1][job.b] * b + p.m[1][job.c] * c + p.m[1][3]) * inverse;
+  column.step = p.m[1][job.a] * inverse;
+  column.begin = 0;
+  column.end = job.na;
+  if (column.step == 0) return column.start > -1 && column.start < rows;
+  // -1 < start + step * index < rows, one voxel more on each side: there the line is zero.
+  const double one = (-1 - column.start) / column.step;
+  const double other = (rows - column.start) / column.step;
+  const double last = static_cast<double>(job.na);
+  column.begin =
+      static_cast<std::int64_t>(std::clamp(std::floor(std::min(one, other)), 0.0, last)) / kVoxelGroup * kVoxelGroup;
+  column.end = static_cast<std::int64_t>(std::clamp(std::ceil(std::max(one, other)) + 1, 0.0, last));
+  return column.begin < column.end;
+}
+
+/// Blends the two detector columns over the rows that the column of voxels touches: line[kLineZeros + v - first] for a
+/// `first` that is returned, zeros on both sides.
+HWY_ATTR std::int64_t Blend(const ColumnJob& job, const Column& column, float* HWY_RESTRICT line) {
+  const D d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const double v0 = column.start + column.step * static_cast<double>(column.begin);
+  const double v1 = column.start + column.step * static_cast<double>(column.end - 1);
+  const double rows = static_cast<double>(job.block->rows);
+  const auto first = static_cast<std::int64_t>(std::clamp(std::floor(std::min(v0, v1)), -1.0, rows));
+  const auto last = static_cast<std::int64_t>(std::clamp(std::floor(std::max(v0, v1)) + 2, -1.0, rows));  // inclusive
+  const float* HWY_RESTRICT low = column.low + first;
+  const float* HWY_RESTRICT high = low + job.block->pitch();
+  const auto low_weight = hn::Set(d, column.low_weight);
+  const auto high_weight = hn::Set(d, column.high_weight);
+  const std::int64_t count = last - first + 1;
+  std::int64_t r = 0;
+  for (; r < count; r += lanes)  // may run into the panel's margin, which is zero
+    hn::Store(hn::MulAdd(high_weight, hn::LoadU(d, high + r), hn::Mul(low_weight, hn::LoadU(d, low + r))), d,
+              line + kLineZeros + r);
+  const auto zero = hn::Zero(d);
+  for (std::int64_t z = 0; z < kLineZeros; z += lanes) {
+    hn::Store(zero, d, line + kLineZeros + r + z);
+    hn::Store(zero, d, line + z);
+  }
+  return first;
+}
+
+/// sums[i] += line(v_i), v_i = start + step i, linear between elements, for steps of less than two elements: neighbours
+/// of all lanes lie within two vectors, so that permutations do what a gather would do more slowly. All v_i are
+/// positive.
+HWY_ATTR void WalkByPermutation(const float* HWY_RESTRICT line, float start, float step, std::int64_t count,
+                                float* HWY_RESTRICT sums) {
+  const D d;
+  const DI di;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto vector_step = hn::Set(d, step);
+  const auto lane = hn::Iota(d, 0.F);
+  const auto in_second = hn::Set(di, static_cast<std::int32_t>(lanes - 1));
+  // The smallest index of a vector is its first lane's, or its last one's where v falls; one less, for this scalar and
+  // the lanes may round differently.
+  const float lowest = start - 1 + (step < 0 ? step * static_cast<float>(lanes - 1) : 0.F);
+  const auto starts = hn::Set(d, start);
+  for (std::int64_t i = 0; i < count; i += lanes) {
+    const auto index = static_cast<float>(static_cast<std::int32_t>(i));
+    const auto base = static_cast<std::int32_t>(lowest + step * index);
+    const auto v = hn::MulAdd(vector_step, hn::Add(lane, hn::Set(d, index)), starts);
+    const auto whole = hn::ConvertTo(di, v);  // v is positive: truncation is its floor
+    const auto fraction = hn::Sub(v, hn::ConvertTo(d, whole));
+    const auto at = hn::Sub(whole, hn::Set(di, base));
+    const auto table = hn::IndicesFromVec(d, hn::And(at, in_second));
+    const auto second = hn::RebindMask(d, hn::Gt(at, in_second));
+    const float* window = line + base;
+    const auto low = hn::IfThenElse(second, hn::TableLookupLanes(hn::LoadU(d, window + lanes), table),
+                                    hn::TableLookupLanes(hn::LoadU(d, window), table));
+    const auto high = hn::IfThenElse(second, hn::TableLookupLanes(hn::LoadU(d, window + lanes + 1), table),
+                                     hn::TableLookupLanes(hn::LoadU(d, window + 1), table));
+    const auto value = hn::MulAdd(fraction, hn::Sub(high, low), low);
+    hn::Store(hn::Add(hn::Load(d, sums + i), value), d, sums + i);
+  }
+}
+
+/// The same for any step; v_i is held within 0 and `last`, where the line is zero.
+HWY_ATTR void WalkByGather(const float* HWY_RESTRICT line, float last, float start, float step, std::int64_t count,
+                           float* HWY_RESTRICT sums) {
+  const D d;
+  const DI di;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t i = 0; i < count; i += lanes) {
+    const auto index = hn::Iota(d, static_cast<float>(static_cast<std::int32_t>(i)));
+    auto v = hn::MulAdd(hn::Set(d, step), index, hn::Set(d, start));
+    v = hn::Min(hn::Max(v, hn::Zero(d)), hn::Set(d, last));
+    const auto at = hn::ConvertTo(di, v);
+    const auto low = hn::GatherIndex(d, line, at);
+    const auto high = hn::GatherIndex(d, line + 1, at);
+    const auto value = hn::MulAdd(hn::Sub(v, hn::ConvertTo(d, at)), hn::Sub(high, low), low);
+    hn::Store(hn::Add(hn::Load(d, sums + i), value), d, sums + i);
+  }
+}
+
+/// Adds a tile of columns, sums[b][a], to the volume, where b runs fastest: 4 x 4 transposes.
+HWY_ATTR void AddTransposed(const float* HWY_RESTRICT sums, std::int64_t pitch, std::int64_t nb, std::int64_t na,
+                            std::int64_t stride_a, float* HWY_RESTRICT volume) {
+  std::int64_t a = 0;
+#if HWY_TARGET != HWY_SCALAR  // which has no vectors to transpose
+  const hn::CappedTag<float, 4> d;
+  if (nb % 4 == 0) {
+    for (; a + 4 <= na; a += 4) {
+      for (std::int64_t b = 0; b < nb; b += 4) {
+        const auto r0 = hn::LoadU(d, sums + b * pitch + a), r1 = hn::LoadU(d, sums + (b + 1) * pitch + a);
+        const auto r2 = hn::LoadU(d, sums + (b + 2) * pitch + a), r3 = hn::LoadU(d, sums + (b + 3) * pitch + a);
+        const auto low02 = hn::InterleaveLower(d, r0, r2), low13 = hn::InterleaveLower(d, r1, r3);
+        const auto high02 = hn::InterleaveUpper(d, r0, r2), high13 = hn::InterleaveUpper(d, r1, r3);
+        float* target = volume + a * stride_a + b;
+        const auto add = [&](auto row, float* to) HWY_ATTR { hn::StoreU(hn::Add(hn::LoadU(d, to), row), d, to); };
+        add(hn::InterleaveLower(d, low02, low13), target);
+        add(hn::InterleaveUpper(d, low02, low13), target + stride_a);
+        add(hn::InterleaveLower(d, high02, high13), target + 2 * stride_a);
+        add(hn::InterleaveUpper(d, high02, high13), target + 3 * stride_a);
+      }
+    }
+  }
+#endif
+  for (; a < na; ++a)
+    for (std::int64_t b = 0; b < nb; ++b) volume[a * stride_a + b] += sums[b * pitch + a];
+}
+
+HWY_ATTR void AddTile(const ColumnJob& job, const float* sums, std::int64_t b0, std::int64_t nb, std::int64_t c0,
+                      std::int64_t nc) {
+  for (std::int64_t c = 0; c < nc; ++c) {
+    const float* plane = sums + c * job.tile_b * job.tile_pitch;
+    float* target = job.volume + (c0 + c) * job.stride_c + b0 * job.stride_b;
+    if (job.stride_b == 1) {
+      AddTransposed(plane, job.tile_pitch, nb, job.na, job.stride_a, target);
+      continue;
+    }
+    for (std::int64_t b = 0; b < nb; ++b)  // columns along x lie in the volume as they lie in the tile
+      for (std::int64_t a = 0; a < job.na; ++a) target[b * job.stride_b + a] += plane[b * job.tile_pitch + a];
+  }
+}
+
+/// Tiles [begin, end), all views.
+HWY_ATTR void Tiles(const ColumnJob& job, std::int64_t begin, std::int64_t end) {
+  Array<float, 1> tile({job.tile_b * job.tile_c * job.tile_pitch});
+  Array<float, 1> line_memory({job.block->rows + 4 * kLineZeros});
+  float* sums = tile.host().data;
+  float* line = line_memory.host().data;
+  for (std::int64_t t = begin; t < end; ++t) {
+    const std::int64_t b0 = t % job.tiles_b * job.tile_b, nb = std::min(job.tile_b, job.nb - b0);
+    const std::int64_t c0 = t / job.tiles_b * job.tile_c, nc = std::min(job.tile_c, job.nc - c0);
+    std::fill_n(sums, job.tile_b * job.tile_c * job.tile_pitch, 0.F);
+    for (std::int64_t view = 0; view < static_cast<std::int64_t>(job.matrices.size()); ++view)
+      for (std::int64_t c = 0; c < nc; ++c)
+        for (std::int64_t b = 0; b < nb; ++b) {
+          Column column;
+          if (!Place(job, view, b0 + b, c0 + c, column)) continue;
+          const std::int64_t first = Blend(job, column, line);
+          const double offset =
+              column.start + column.step * static_cast<double>(column.begin) - static_cast<double>(first - kLineZeros);
+          float* target = sums + (c * job.tile_b + b) * job.tile_pitch + column.begin;
+          const auto start = static_cast<float>(offset), step = static_cast<float>(column.step);
+          if (HWY_MAX_BYTES >= 32 && std::abs(step) <= 1.99F)
+            WalkByPermutation(line, start, step, column.end - column.begin, target);
+          else
+            WalkByGather(line, static_cast<float>(job.block->rows - first + kLineZeros + 2), start, step,
+                         column.end - column.begin, target);
+        }
+    AddTile(job, sums, b0, nb, c0, nc);
+  }
+}
+
+}  // namespace kiban::ct::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace kiban::ct::cpu {
+HWY_EXPORT(Tiles);
+
+void backproject_columns(Stream& stream, const PanelBlock& block, std::span<const ProjectionMatrix> matrices,
+                         Span<float, 3> volume) {
+  const auto view = volume.host();
+  ColumnJob job{};
+  job.block = &block;
+  job.matrices = matrices;
+  job.pixels = block.pixels.host().data;
+  job.volume = view.data;
+  job.a = column_axis(matrices);
+  job.b = job.a == 0 ? 1 : 0;
+  job.c = job.a == 2 ? 1 : 2;
+  const std::int64_t extent[3] = {view.shape[2], view.shape[1], view.shape[0]};
+  const std::int64_t stride[3] = {1, view.shape[2], view.shape[2] * view.shape[1]};
+  job.na = extent[job.a], job.nb = extent[job.b], job.nc = extent[job.c];
+  job.stride_a = stride[job.a], job.stride_b = stride[job.b], job.stride_c = stride[job.c];
+  // A vector may run past the end of its column; an odd number of cache lines keeps columns out of each other's sets.
+  job.tile_pitch = ((job.na + 31) / 16 | 1) * 16;
+  // 16 voxels of x are a cache line of the volume. Depth until the tile fills half of a 512 KiB cache: neighbours along
+  // c read nearly the same detector columns.
+  job.tile_b = 16;
+  job.tile_c = std::clamp<std::int64_t>((256 << 10) / (16 * job.tile_pitch * 4), 1, 16);
+  job.tiles_b = (job.nb + job.tile_b - 1) / job.tile_b;
+  job.tiles_c = (job.nc + job.tile_c - 1) / job.tile_c;
+  parallel_for(stream, job.tiles_b * job.tiles_c, 1, [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(Tiles)(job, begin, end);
+  });
+}
+
+}  // namespace kiban::ct::cpu
+#endif

@@ -1,0 +1,71 @@
+#include "kernels/ct/filter.hpp"
+
+#include <cmath>
+#include <utility>
+
+#include "kernels/core/backends.hpp"
+
+namespace kiban::ct {
+
+KIBAN_BACKENDS(filter_views, Stream&, const FilterPlan&, std::shared_ptr<void>& state, Span<const float, 3> projections,
+               std::int64_t first, std::int64_t slot, PanelBlock&)
+
+namespace {
+
+FilterPlan::ViewWeight view_weight(const View& view, const Geometry& geometry, double gap) {
+  FilterPlan::ViewWeight weight{};
+  weight.parallel = view.parallel;
+  weight.scale = gap;
+  if (view.parallel) return weight;
+  const Vec3 first_pixel = view.detector - 0.5 * static_cast<double>(geometry.columns - 1) * view.u -
+                           0.5 * static_cast<double>(geometry.rows - 1) * view.v;
+  weight.ray = first_pixel - view.source;
+  weight.du = view.u;
+  weight.dv = view.v;
+  const Vec3 normal = cross(view.u, view.v);
+  const double sid = std::abs(dot(view.source, normal)) / norm(normal);
+  const double sdd = std::abs(dot(weight.ray, normal)) / norm(normal);
+  weight.scale = gap * sdd * norm(view.source) / (2 * sid * sid);
+  // gamma is measured from the line through the source that meets the axis at a right angle.
+  Vec3 inward = dot(view.source, geometry.axis) * geometry.axis - view.source;
+  inward = (1 / norm(inward)) * inward;
+  weight.a = dot(weight.ray, inward);
+  weight.bu = dot(weight.du, inward);
+  weight.bv = dot(weight.dv, inward);
+  return weight;
+}
+
+}  // namespace
+
+FilterPlan plan_filter(const Geometry& geometry, Window window, double cutoff) {
+  FilterPlan plan;
+  plan.rows = geometry.rows;
+  plan.columns = geometry.columns;
+  plan.padded = padded_length(geometry.columns);
+  const std::vector<double> gaps = angular_gaps(geometry);
+  for (std::size_t k = 0; k < geometry.views.size(); ++k)
+    plan.views.push_back(view_weight(geometry.views[k], geometry, gaps[k]));
+  // The ramp acts where the ray crosses the isocentre's plane in the theory, and on the panel here; the magnification
+  // is in the views' weights, so the spacing is the panel's own.
+  const double spacing = geometry.views.empty() ? 1 : norm(geometry.views[0].u);
+  for (const double value : ramp_response(geometry.columns, plan.padded, spacing, window, cutoff))
+    plan.response.push_back(static_cast<float>(value / static_cast<double>(plan.padded)));
+  return plan;
+}
+
+Filter::Filter(FilterPlan plan) : plan_(std::move(plan)) {}
+Filter::~Filter() = default;
+Filter::Filter(Filter&&) noexcept = default;
+
+void Filter::run(Stream& stream, Span<const float, 3> projections, std::int64_t first, std::int64_t slot,
+                 PanelBlock& block) {
+  const std::int64_t n = projections.extent(0);
+  if (projections.extent(1) != plan_.rows || projections.extent(2) != plan_.columns || block.rows != plan_.rows ||
+      block.columns != plan_.columns || first < 0 || first + n > static_cast<std::int64_t>(plan_.views.size()) ||
+      slot < 0 || slot + n > PanelBlock::kViews)
+    throw Error(ErrorCode::internal,
+                "the filter was given projections or a block of another shape than it was planned for");
+  KIBAN_BACKEND_FOR(stream, filter_views)(stream, plan_, state_, projections, first, slot, block);
+}
+
+}  // namespace kiban::ct

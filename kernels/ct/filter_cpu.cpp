@@ -1,0 +1,105 @@
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "kernels/core/fft.hpp"
+#include "kernels/core/parallel.hpp"
+#include "kernels/ct/filter.hpp"
+
+namespace kiban::ct::cpu {
+namespace {
+
+/// Rows that a thread filters together: one cache line where detector columns are contiguous, whole vectors everywhere.
+constexpr std::int64_t kRowGroup = 16;
+
+/// A group of rows, each a lane, and the row that is being weighted.
+struct Workspace {
+  Array<float, 1> samples;  ///< [kRowGroup / lanes, padded, lanes]
+  Array<float, 1> row;
+  Workspace(std::int64_t padded, std::int64_t columns) : samples({padded * kRowGroup}), row({columns}) {}
+};
+
+/// row[u] = projection[u] * weight(k, v, u), see FilterPlan.
+void weigh_row(const FilterPlan::ViewWeight& view, std::int64_t v, const float* projection, std::int64_t columns,
+               float* row) {
+  if (view.parallel) {
+    const auto scale = static_cast<float>(view.scale);
+    for (std::int64_t u = 0; u < columns; ++u) row[u] = scale * projection[u];
+    return;
+  }
+  const Vec3 start = view.ray + static_cast<double>(v) * view.dv;
+  const auto q0 = static_cast<float>(dot(start, start));
+  const auto q1 = static_cast<float>(2 * dot(start, view.du));
+  const auto q2 = static_cast<float>(dot(view.du, view.du));
+  const auto c0 = static_cast<float>(view.scale * (view.a + view.bv * static_cast<double>(v)));
+  const auto c1 = static_cast<float>(view.scale * view.bu);
+  for (std::int64_t u = 0; u < columns; ++u) {
+    const auto x = static_cast<float>(static_cast<std::int32_t>(u));
+    row[u] = projection[u] * (c0 + c1 * x) / std::sqrt(q0 + x * (q1 + x * q2));
+  }
+}
+
+/// samples[k] *= response of its frequency, in FFTPACK's half-complex order.
+void multiply(const std::vector<float>& response, std::int64_t padded, std::int64_t lanes, float* samples) {
+  for (std::int64_t i = 0; i < padded; ++i) {
+    const float factor = response[static_cast<std::size_t>((i + 1) / 2)];
+    for (std::int64_t lane = 0; lane < lanes; ++lane) samples[i * lanes + lane] *= factor;
+  }
+}
+
+void store_rows(const Workspace& work, std::int64_t lanes, std::int64_t padded, std::int64_t first_row,
+                std::int64_t count, std::int64_t columns, float* panel, const PanelBlock& block) {
+  const float* samples = work.samples.host().data;
+  const std::int64_t pitch = block.pitch();
+  if (block.columns_contiguous) {
+    // Lanes beyond the last row hold zeros and land in the margin, which is as wide as a group.
+    for (std::int64_t u = 0; u < columns; ++u)
+      for (std::int64_t part = 0; part < kRowGroup / lanes; ++part)
+        std::copy_n(samples + (part * padded + u) * lanes, lanes, panel + u * pitch + first_row + part * lanes);
+    return;
+  }
+  for (std::int64_t r = 0; r < count; ++r) {
+    const float* lane = samples + (r / lanes) * padded * lanes + r % lanes;
+    float* row = panel + (first_row + r) * pitch;
+    for (std::int64_t u = 0; u < columns; ++u) row[u] = lane[u * lanes];
+  }
+}
+
+}  // namespace
+
+void filter_views(Stream& stream, const FilterPlan& plan, std::shared_ptr<void>& state,
+                  Span<const float, 3> projections, std::int64_t first, std::int64_t slot, PanelBlock& block) {
+  static_assert(kRowGroup <= PanelBlock::kFastMargin);
+  if (!state) state = std::make_shared<LaneFft>(plan.padded);
+  const auto& fft = *static_cast<const LaneFft*>(state.get());
+  const auto input = projections.host();
+  float* pixels = block.pixels.host().data;
+  const std::int64_t groups = (plan.rows + kRowGroup - 1) / kRowGroup;
+  const std::int64_t lanes = fft.lanes();
+  parallel_for(stream, input.shape[0] * groups, 1, [&](std::int64_t begin, std::int64_t end) {
+    Workspace work(plan.padded, plan.columns);
+    float* samples = work.samples.host().data;
+    float* row = work.row.host().data;
+    for (std::int64_t task = begin; task < end; ++task) {
+      const std::int64_t k = task / groups;
+      const std::int64_t first_row = task % groups * kRowGroup;
+      const std::int64_t count = std::min(kRowGroup, plan.rows - first_row);
+      std::fill_n(samples, plan.padded * kRowGroup, 0.F);
+      for (std::int64_t r = 0; r < count; ++r) {
+        weigh_row(plan.views[static_cast<std::size_t>(first + k)], first_row + r, &input(k, first_row + r, 0),
+                  plan.columns, row);
+        float* lane = samples + (r / lanes) * plan.padded * lanes + r % lanes;
+        for (std::int64_t u = 0; u < plan.columns; ++u) lane[u * lanes] = row[u];
+      }
+      for (std::int64_t part = 0; part < kRowGroup / lanes; ++part) {
+        float* some = samples + part * plan.padded * lanes;
+        fft.forward(some);
+        multiply(plan.response, plan.padded, lanes, some);
+        fft.inverse(some);
+      }
+      store_rows(work, lanes, plan.padded, first_row, count, plan.columns, pixels + block.first_pixel(slot + k), block);
+    }
+  });
+}
+
+}  // namespace kiban::ct::cpu
