@@ -19,25 +19,9 @@ struct Workspace {
   Workspace(std::int64_t padded, std::int64_t columns) : samples({padded * kRowGroup}), row({columns}) {}
 };
 
-/// row[u] = projection[u] * weight(k, v, u), see FilterPlan.
-void weigh_row(const FilterPlan::ViewWeight& view, std::int64_t v, const float* projection, std::int64_t columns,
-               float* row) {
-  if (view.parallel) {
-    const auto scale = static_cast<float>(view.scale);
-    for (std::int64_t u = 0; u < columns; ++u) row[u] = scale * projection[u];
-    return;
-  }
-  const Vec3 start = view.ray + static_cast<double>(v) * view.dv;
-  const auto q0 = static_cast<float>(dot(start, start));
-  const auto q1 = static_cast<float>(2 * dot(start, view.du));
-  const auto q2 = static_cast<float>(dot(view.du, view.du));
-  const auto c0 = static_cast<float>(view.scale * (view.a + view.bv * static_cast<double>(v)));
-  const auto c1 = static_cast<float>(view.scale * view.bu);
-  for (std::int64_t u = 0; u < columns; ++u) {
-    const auto x = static_cast<float>(static_cast<std::int32_t>(u));
-    row[u] = projection[u] * (c0 + c1 * x) / std::sqrt(q0 + x * (q1 + x * q2));
-  }
-}
+#define KIBAN_HD
+#include "kernels/ct/filter_math-inl.hpp"
+#undef KIBAN_HD
 
 /// samples[k] *= response of its frequency, in FFTPACK's half-complex order.
 void multiply(const std::vector<float>& response, std::int64_t padded, std::int64_t lanes, float* samples) {
@@ -86,8 +70,10 @@ void filter_views(Stream& stream, const FilterPlan& plan, std::shared_ptr<void>&
       const std::int64_t count = std::min(kRowGroup, plan.rows - first_row);
       std::fill_n(samples, plan.padded * kRowGroup, 0.F);
       for (std::int64_t r = 0; r < count; ++r) {
-        weigh_row(plan.views[static_cast<std::size_t>(first + k)], first_row + r, &input(k, first_row + r, 0),
-                  plan.columns, row);
+        const RowWeight weight = row_weight(plan.views[static_cast<std::size_t>(first + k)], first_row + r);
+        const float* projection = &input(k, first_row + r, 0);
+        for (std::int64_t u = 0; u < plan.columns; ++u)
+          row[u] = projection[u] * pixel_weight(weight, static_cast<float>(static_cast<std::int32_t>(u)));
         float* lane = samples + (r / lanes) * plan.padded * lanes + r % lanes;
         for (std::int64_t u = 0; u < plan.columns; ++u) lane[u * lanes] = row[u];
       }

@@ -29,6 +29,8 @@ struct PanelBlock {
 
   /// A block of `kViews` panels, zero everywhere. Errors: device (memory).
   static PanelBlock make(Stream& stream, std::int64_t rows, std::int64_t columns, bool columns_contiguous);
+  /// What `make` allocates.
+  static std::size_t bytes(std::int64_t rows, std::int64_t columns, bool columns_contiguous);
 };
 
 }  // namespace kiban::ct
