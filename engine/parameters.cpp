@@ -273,13 +273,14 @@ nlohmann::json to_json(const Value& value) {
 }
 
 Values Values::complete(const std::vector<Parameter>& declared, std::map<std::string, Value> values) {
+  Values complete;
+  for (const auto& [name, value] : values) complete.given_.insert(name);
   for (const Parameter& parameter : declared) {
     if (values.contains(parameter.name)) continue;
     if (parameter.required)
       throw Error(ErrorCode::usage, fmt::format("{} must be given: {}", parameter.name, parameter.help));
     if (parameter.default_value) values[parameter.name] = *parameter.default_value;
   }
-  Values complete;
   complete.values_ = std::move(values);
   return complete;
 }

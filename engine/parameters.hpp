@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -73,7 +74,10 @@ class Values {
   static Values from_text(const std::vector<Parameter>& declared, const std::map<std::string, std::string>& given);
   static Values from_json(const std::vector<Parameter>& declared, const nlohmann::json& given);
 
+  /// True for a given value and for a default one.
   bool has(const std::string& name) const { return values_.contains(name); }
+  /// True for a value that the request gave.
+  bool given(const std::string& name) const { return given_.contains(name); }
   /// Errors: internal (no such value, or of another type: a fault of the operation).
   std::int64_t integer(const std::string& name) const { return get<std::int64_t>(name); }
   double real(const std::string& name) const { return get<double>(name); }
@@ -90,6 +94,7 @@ class Values {
   static Values complete(const std::vector<Parameter>& declared, std::map<std::string, Value> values);
 
   std::map<std::string, Value> values_;
+  std::set<std::string> given_;
 };
 
 }  // namespace kiban::engine

@@ -2,6 +2,8 @@
 
 namespace kiban::engine {
 
-std::vector<Operation> standard_operations() { return {skeleton_affine()}; }
+std::vector<Operation> standard_operations() {
+  return {ct_geometry(), ct_simulate(), ct_fdk(), ct_fbp(), skeleton_affine()};
+}
 
 }  // namespace kiban::engine

@@ -9,6 +9,10 @@ namespace kiban::engine {
 /// call it in standard.cpp.
 std::vector<Operation> standard_operations();
 
+Operation ct_geometry();
+Operation ct_simulate();
+Operation ct_fdk();
+Operation ct_fbp();
 Operation skeleton_affine();
 
 }  // namespace kiban::engine

@@ -24,7 +24,7 @@ class AffineTest : public testing::TestWithParam<Device> {};
 std::vector<float> run(Device device, int threads, const Case& c) {
   Stream stream(device, threads);
   const std::vector<float> values = test::uniform(element_count<3>(c.shape), 1);
-  Array<float, 3> array = test::to_device(stream, values, c.shape);
+  Array<float, 3> array = test::to_device<3>(stream, values, c.shape);
   affine(stream, c.scale, c.offset, array.span());
   return test::to_host(stream, array);
 }

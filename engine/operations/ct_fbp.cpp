@@ -1,0 +1,172 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "engine/operations/ct_inputs.hpp"
+#include "engine/operations/reconstruction.hpp"
+#include "engine/operations/standard.hpp"
+#include "io/hdf5/exchange_file.hpp"
+#include "kernels/core/error.hpp"
+#include "kernels/ct/flat_field.hpp"
+#include "kernels/ct/parallel_scan.hpp"
+#include "kernels/ct/rotation_centre.hpp"
+
+namespace kiban::engine {
+namespace {
+
+std::vector<double> angles_of(const io::ExchangeReader& scan, const Values& values) {
+  if (scan.has_angles()) {
+    if (values.has("arc-deg"))
+      throw Error(ErrorCode::usage,
+                  fmt::format("arc-deg contradicts the angles in {}; leave it out", scan.path().string()));
+    return scan.angles_deg();
+  }
+  if (!values.has("arc-deg"))
+    throw Error(ErrorCode::usage,
+                fmt::format("{} holds no angles (exchange/theta); give arc-deg", scan.path().string()));
+  std::vector<double> angles(static_cast<std::size_t>(scan.shape()[0]));
+  for (std::size_t k = 0; k < angles.size(); ++k)
+    angles[k] = values.real("arc-deg") * static_cast<double>(k) / static_cast<double>(angles.size());
+  return angles;
+}
+
+ct::FlatFieldPlan flat_field_of(const io::ExchangeReader& scan) {
+  const Array<float, 3> flats = scan.flats();
+  io::require_finite(flats.span(), "flat", scan.path(), 0);
+  if (scan.dark_count() == 0)
+    return ct::plan_flat_field(flats.span(), Span<const float, 3>(nullptr, {0, scan.shape()[1], scan.shape()[2]}));
+  const Array<float, 3> darks = scan.darks();
+  io::require_finite(darks.span(), "dark", scan.path(), 0);
+  return ct::plan_flat_field(flats.span(), darks.span());
+}
+
+/// Line integrals from a raw scan's counts, corrected on their way.
+class CorrectedScan : public LineIntegrals {
+ public:
+  explicit CorrectedScan(const Request& request)
+      : scan_(request.path("scan")),
+        angles_(angles_of(scan_, request.parameters)),
+        flat_field_plan_(flat_field_of(scan_)),
+        panel_{.rows = scan_.shape()[1],
+               .columns = scan_.shape()[2],
+               .pixel_mm = request.parameters.real("pixel-mm"),
+               .centre_column = 0.5 * static_cast<double>(scan_.shape()[2] - 1),
+               .direction = request.parameters.text("direction") == "reverse" ? -1 : 1},
+        centre_is_given_(request.parameters.has("centre")) {
+    if (!centre_is_given_) return;
+    panel_.centre_column = request.parameters.real("centre");
+    if (panel_.centre_column > static_cast<double>(panel_.columns - 1))
+      throw Error(ErrorCode::usage, fmt::format("centre is {} pixel, but {} has columns 0 to {}", panel_.centre_column,
+                                                scan_.path().string(), panel_.columns - 1));
+  }
+
+  ct::Geometry planned_geometry() const override { return ct::parallel_scan_geometry(panel_, angles_); }
+
+  ct::Geometry geometry(Stream& stream, Progress& progress) override {
+    progress.enter("compute");
+    flat_field_.emplace(stream, flat_field_plan_);
+    if (!centre_is_given_) {
+      const Array<float, 3> rows = rows_for_centre(stream, progress);
+      progress.enter("centre");
+      panel_.centre_column = ct::find_rotation_centre(stream, rows.span(), angles_);
+    }
+    return planned_geometry();
+  }
+
+  void read(Stream& stream, Progress& progress, std::int64_t first, Span<float, 3> views) override {
+    progress.enter("read");
+    scan_.read(first, first + views.extent(0), views);
+    io::require_finite(views, "view", scan_.path(), first);
+    progress.enter("compute");
+    correct(stream, views);
+  }
+
+  std::size_t device_bytes() const override {
+    return static_cast<std::size_t>((2 + views_at_a_time(panel_.rows, panel_.columns)) * panel_.rows * panel_.columns) *
+           sizeof(float);
+  }
+
+  std::vector<Finding> findings() const override { return {{"centre", panel_.centre_column, "pixel"}}; }
+
+ private:
+  /// Counts become line integrals in place, through the device's memory where that is another.
+  void correct(Stream& stream, Span<float, 3> views) {
+    if (stream.device() == views.device()) return flat_field_->run(stream, views, views);
+    if (scratch_.size() < views.size()) scratch_ = Array<float, 3>(views.shape(), stream.device());
+    const Span<float, 3> there = scratch_.span().slice(0, views.extent(0));
+    copy<float, 3>(stream, views, there);
+    flat_field_->run(stream, there, there);
+    copy<float, 3>(stream, there, views);
+    stream.synchronize();
+  }
+
+  /// Line integrals of the few rows that the search for the centre wants: one pass through the scan.
+  Array<float, 3> rows_for_centre(Stream& stream, Progress& progress) {
+    const std::vector<std::int64_t> wanted = ct::rotation_centre_rows(panel_.rows);
+    const std::int64_t views = scan_.shape()[0],
+                       at_a_time = std::min(views, views_at_a_time(panel_.rows, panel_.columns));
+    Array<float, 3> chunk({at_a_time, panel_.rows, panel_.columns});
+    Array<float, 3> rows({views, static_cast<std::int64_t>(wanted.size()), panel_.columns});
+    const auto from = chunk.host();
+    const auto to = rows.host();
+    for (std::int64_t first = 0; first < views; first += at_a_time) {
+      const std::int64_t count = std::min(at_a_time, views - first);
+      read(stream, progress, first, chunk.span().slice(0, count));
+      for (std::int64_t k = 0; k < count; ++k)
+        for (std::size_t row = 0; row < wanted.size(); ++row)
+          std::memcpy(&to(first + k, row, 0), &from(k, wanted[row], 0),
+                      static_cast<std::size_t>(panel_.columns) * sizeof(float));
+    }
+    return rows;
+  }
+
+  io::ExchangeReader scan_;
+  std::vector<double> angles_;
+  ct::FlatFieldPlan flat_field_plan_;
+  ct::ParallelScan panel_;
+  bool centre_is_given_;
+  std::optional<ct::FlatField> flat_field_;
+  Array<float, 3> scratch_;  ///< views on a device that is not the host
+};
+
+}  // namespace
+
+Operation ct_fbp() {
+  Operation operation;
+  operation.name = "ct.fbp";
+  operation.summary =
+      "Reconstructs a volume from a raw parallel-beam scan: flat and dark correction, logarithm, centre, "
+      "backprojection";
+  operation.notes = {
+      "The scan is a Data Exchange HDF5 file: counts in exchange/data, flats in exchange/data_white, darks, where "
+      "there "
+      "are any, in exchange/data_dark, angles in exchange/theta.",
+      "The rotation axis runs along the detector's columns and is the y axis of the volume.",
+      "The volume is in mm^-1 if `--pixel-mm` is right; with the default of 1 mm it is per pixel.",
+      "Without `--centre` the centre of rotation is found from the data and reported.",
+  };
+  operation.ports = {{"scan", PortDirection::in, PortKind::scan, true, "Data Exchange HDF5 (.h5)"}};
+  operation.parameters = {
+      Parameter::real("centre", "pixel",
+                      "Column on which the rotation axis projects, counted from 0, fractions allowed")
+          .or_else("found from the data")
+          .at_least(0)
+          .at_most(1e6),
+      Parameter::real("pixel-mm", "mm", "Pitch of the detector's pixels").by_default(1.0).above(0).at_most(1e4),
+      Parameter::real("arc-deg", "deg", "For a scan that holds no angles: spread evenly from 0, the end excluded")
+          .or_else("the scan's own angles")
+          .above(0)
+          .at_most(3600),
+      Parameter::choice("direction", {"forward", "reverse"}, "Sense of the rotation; the wrong one mirrors the volume")
+          .by_default("forward"),
+  };
+  declare_reconstruction(operation);
+  operation.load = [](const Request& request) {
+    return reconstruct(std::make_unique<CorrectedScan>(request), request);
+  };
+  return operation;
+}
+
+}  // namespace kiban::engine

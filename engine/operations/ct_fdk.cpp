@@ -1,0 +1,62 @@
+#include "engine/operations/ct_inputs.hpp"
+#include "engine/operations/reconstruction.hpp"
+#include "engine/operations/standard.hpp"
+
+namespace kiban::engine {
+namespace {
+
+/// Line integrals that stand in a file, with their geometry beside them.
+class StoredLineIntegrals : public LineIntegrals {
+ public:
+  explicit StoredLineIntegrals(const Request& request)
+      : projections_(request.path("projections")),
+        geometry_(ct::geometry_from_circular(
+            read_geometry(request.path("geometry"), projections_.views(), request.path("projections")),
+            projections_.panel(pixel_mm_or_zero(request.parameters)))) {}
+
+  ct::Geometry planned_geometry() const override { return geometry_; }
+  ct::Geometry geometry(Stream&, Progress&) override { return geometry_; }
+  void read(Stream&, Progress& progress, std::int64_t first, Span<float, 3> views) override {
+    progress.enter("read");
+    projections_.read(first, views);
+  }
+
+ private:
+  Projections projections_;
+  ct::Geometry geometry_;
+};
+
+}  // namespace
+
+Operation ct_fdk() {
+  Operation operation;
+  operation.name = "ct.fdk";
+  operation.summary =
+      "Reconstructs a volume from a circular cone-beam (or parallel) scan: Feldkamp, Davis and Kress 1984";
+  operation.notes = {
+      "Projections are line integrals (-log of the transmission), a stack [view,row,column] whose header places pixel "
+      "(0,0) on the detector in mm, as RTK has it.",
+      "The scanner's frame is IEC 61217 with the rotation about y; `--patient-position` leads from it to DICOM's.",
+      "The volume is in mm^-1. With `--mu-water` it is in HU: 1000 (mu - water) / water.",
+      "An .mha is written as it is computed, uncompressed; the other formats are slower and are collected in memory.",
+  };
+  operation.ports = {
+      {"projections", PortDirection::in, PortKind::projections, true,
+       "Line integrals: .mha, .mhd, .nrrd, .nii, .nii.gz, .tif, or a folder or pattern of .tif"},
+      {"geometry", PortDirection::in, PortKind::geometry, true, "RTK's geometry XML, one entry a view"},
+  };
+  operation.parameters = {
+      Parameter::real("pixel-mm", "mm",
+                      "Pitch of the detector's pixels, centred, for files that know no lengths (TIFF)")
+          .or_else("what the projections' header says")
+          .above(0)
+          .at_most(1e4),
+  };
+  declare_reconstruction(operation);
+  operation.load = [](const Request& request) {
+    return reconstruct(std::make_unique<StoredLineIntegrals>(request), request);
+  };
+  return operation;
+}
+
+}  // namespace kiban::engine

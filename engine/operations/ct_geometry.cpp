@@ -1,0 +1,72 @@
+#include <fmt/format.h>
+
+#include "engine/operations/ct_inputs.hpp"
+#include "engine/operations/standard.hpp"
+#include "io/geometry/rtk_xml.hpp"
+#include "io/output_file.hpp"
+#include "kernels/core/error.hpp"
+
+namespace kiban::engine {
+namespace {
+
+std::int64_t number_of_views(const Request& request) {
+  if (!request.uses("projections")) {
+    if (!request.parameters.has("views"))
+      throw Error(ErrorCode::usage, "how many views? give views, or the projections that the geometry is for");
+    return request.parameters.integer("views");
+  }
+  const std::int64_t views = Projections(request.path("projections")).views();
+  if (request.parameters.has("views") && request.parameters.integer("views") != views)
+    throw Error(ErrorCode::usage,
+                fmt::format("views is {}, but {} has {}; leave views out", request.parameters.integer("views"),
+                            request.path("projections").string(), views));
+  return views;
+}
+
+class GeometryWork : public Work {
+ public:
+  explicit GeometryWork(const Request& request)
+      : scan_(circular_scan_from(request.parameters, number_of_views(request))), output_(request.path("geometry")) {}
+
+  Plan plan(Device) const override {
+    Plan plan;
+    plan.host_bytes = scan_.size() * sizeof(CircularView);
+    return plan;
+  }
+  void run(Stream&, Progress&) override {}
+  void store(Progress& progress) override {
+    progress.enter("write");
+    io::write_rtk_xml(output_.temporary_path(), scan_);
+    output_.commit();
+  }
+
+ private:
+  CircularGeometry scan_;
+  io::OutputFile output_;
+};
+
+}  // namespace
+
+Operation ct_geometry() {
+  Operation operation;
+  operation.name = "ct.geometry";
+  operation.summary =
+      "Writes the geometry of a circular cone-beam or parallel scan, for projections that are there already";
+  operation.notes = {
+      "The file is RTK's XML, version 3; the frame is IEC 61217, rotation about y.",
+      "With `--projections` the number of views is theirs; their pixels stay where their own header puts them.",
+  };
+  operation.ports = {
+      {"projections", PortDirection::in, PortKind::projections, false, "The stack whose views are counted"},
+      {"geometry", PortDirection::out, PortKind::geometry, true, "RTK's geometry XML"},
+  };
+  operation.parameters = {Parameter::integer("views", "", "Number of views")
+                              .or_else("those of the projections")
+                              .at_least(1)
+                              .at_most(1000000)};
+  for (Parameter& parameter : circular_scan_parameters()) operation.parameters.push_back(std::move(parameter));
+  operation.load = [](const Request& request) { return std::make_unique<GeometryWork>(request); };
+  return operation;
+}
+
+}  // namespace kiban::engine

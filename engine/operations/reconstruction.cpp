@@ -1,0 +1,219 @@
+#include "engine/operations/reconstruction.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "engine/operations/ct_inputs.hpp"
+#include "engine/operations/patient_position.hpp"
+#include "io/image/image_file.hpp"
+#include "io/image/preview.hpp"
+#include "io/output_file.hpp"
+#include "kernels/core/error.hpp"
+#include "kernels/ct/filtered_backprojection.hpp"
+
+namespace kiban::engine {
+namespace {
+
+constexpr std::int64_t kMostVoxels = 16384;  ///< along an axis
+
+/// The grid that shows as much as the panel does: a voxel is a pixel as it appears at the isocentre.
+Grid panel_grid(const ct::Geometry& geometry) {
+  const ct::View& view = geometry.views.front();
+  double scale = 1;
+  if (!view.parallel) {
+    const Vec3 normal = cross(view.u, view.v);
+    scale = std::abs(dot(view.source, normal) / dot(view.source - view.detector, normal));
+  }
+  const double across = scale * norm(view.u), along = scale * norm(view.v);
+  return Grid::centred({geometry.columns, geometry.rows, geometry.columns}, {across, along, across});
+}
+
+/// Voxels of `spacing` that cover `extent`.
+std::int64_t voxels_over(double extent, double spacing) {
+  const double count = std::ceil(extent / spacing - 1e-9);
+  if (count > static_cast<double>(kMostVoxels))
+    throw Error(ErrorCode::usage,
+                fmt::format("spacing-mm is {} mm, which needs {:.0f} voxels over {:.1f} mm; give size, or "
+                            "a spacing that needs at most {}",
+                            spacing, count, extent, kMostVoxels));
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(count));
+}
+
+/// In the scanner's frame. What is not given follows from the panel, so that all of its field of view is covered.
+Grid requested_grid(const Values& values, const Grid& standard) {
+  Shape<3> shape = standard.shape;
+  Vec3 spacing = standard.spacing;
+  for (std::size_t a = 0; a < 3; ++a) {
+    const double extent = standard.spacing[a] * static_cast<double>(standard.shape[2 - a]);
+    if (values.has("spacing-mm")) spacing[a] = values.reals3("spacing-mm")[a];
+    if (values.has("size"))
+      shape[2 - a] = values.integers3("size")[a];
+    else if (values.has("spacing-mm"))
+      shape[2 - a] = voxels_over(extent, spacing[a]);
+    if (!values.has("spacing-mm")) spacing[a] = extent / static_cast<double>(shape[2 - a]);
+  }
+  Grid grid = Grid::centred(shape, spacing);
+  if (values.has("origin-mm")) grid.origin = values.reals3("origin-mm");
+  return grid;
+}
+
+Grid grid_like(const Request& request, const Mat3& to_patient) {
+  for (const char* name : {"size", "spacing-mm", "origin-mm"})
+    if (request.parameters.given(name))
+      throw Error(ErrorCode::usage, fmt::format("{} and like contradict each other; give one of them", name));
+  return rotated(transposed(to_patient), io::ImageReader(request.path("like")).grid());
+}
+
+ct::Window window_named(const std::string& name) {
+  if (name == "ram-lak") return ct::Window::ram_lak;
+  if (name == "shepp-logan") return ct::Window::shepp_logan;
+  if (name == "cosine") return ct::Window::cosine;
+  if (name == "hamming") return ct::Window::hamming;
+  if (name == "hann") return ct::Window::hann;
+  throw Error(ErrorCode::internal, "no window is called " + name);
+}
+
+ct::FilteredBackprojectionOptions options_from(const Values& values) {
+  ct::FilteredBackprojectionOptions options;
+  options.window = window_named(values.text("window"));
+  options.cutoff = values.real("cutoff");
+  options.mask_field_of_view = !values.flag("no-mask");
+  options.mu_water_per_mm = values.has("mu-water") ? values.real("mu-water") : 0;
+  options.interpolation =
+      values.text("interpolation") == "texture" ? ct::Interpolation::texture : ct::Interpolation::exact;
+  return options;
+}
+
+class ReconstructionWork : public Work {
+ public:
+  ReconstructionWork(std::unique_ptr<LineIntegrals> line_integrals, const Request& request)
+      : line_integrals_(std::move(line_integrals)),
+        to_patient_(patient_from_scanner(request.parameters.text("patient-position"))),
+        options_(options_from(request.parameters)),
+        planned_(line_integrals_->planned_geometry()),
+        grid_(request.uses("like") ? grid_like(request, to_patient_)
+                                   : requested_grid(request.parameters, panel_grid(planned_))),
+        writer_(request.path("volume"), rotated(to_patient_, grid_)) {
+    if (request.uses("preview")) preview_.emplace(request.path("preview"));
+  }
+
+  Plan plan(Device device) const override {
+    const std::int64_t voxels = element_count<3>(grid_.shape);
+    const std::size_t volume_bytes = static_cast<std::size_t>(voxels) * sizeof(float);
+    const std::int64_t views = static_cast<std::int64_t>(planned_.views.size());
+    Plan plan;
+    plan.updates = voxels * views;
+    plan.host_bytes =
+        static_cast<std::size_t>(views_at_a_time(planned_.rows, planned_.columns) * planned_.rows * planned_.columns) *
+        sizeof(float);
+    if (device.kind != DeviceKind::cpu) plan.host_bytes += volume_bytes;
+    plan.device_bytes = volume_bytes + line_integrals_->device_bytes() +
+                        ct::FilteredBackprojection::workspace_bytes(device, planned_, grid_, options_);
+    plan.batch_key = fmt::format("{}x{}x{} from {}x{}x{}", grid_.nx(), grid_.ny(), grid_.nz(), planned_.columns,
+                                 planned_.rows, views);
+    return plan;
+  }
+
+  void run(Stream& stream, Progress& progress) override {
+    const ct::Geometry geometry = line_integrals_->geometry(stream, progress);
+    progress.enter("compute");
+    Array<float, 3> volume(grid_.shape, stream.device());
+    ct::FilteredBackprojection backprojection(stream, geometry, grid_, options_, volume.span());
+    const std::int64_t views = static_cast<std::int64_t>(geometry.views.size());
+    const std::int64_t at_a_time = std::min(views, views_at_a_time(geometry.rows, geometry.columns));
+    Array<float, 3> chunk({at_a_time, geometry.rows, geometry.columns});
+    for (std::int64_t first = 0; first < views; first += at_a_time) {
+      const Span<float, 3> part = chunk.span().slice(0, std::min(at_a_time, views - first));
+      line_integrals_->read(stream, progress, first, part);
+      progress.enter("compute");
+      backprojection.add(part);
+      progress.report(static_cast<double>(first + part.extent(0)) / static_cast<double>(views));
+    }
+    backprojection.finish();
+    result_ = on_host(stream, std::move(volume));
+    stream.synchronize();
+  }
+
+  void store(Progress& progress) override {
+    progress.enter("write");
+    for (std::int64_t z = 0; z < grid_.nz(); ++z) {
+      writer_.write(z, result_.span().slice(z, z + 1));
+      progress.report(1);
+    }
+    if (preview_) io::write_preview(preview_->temporary_path(), grid_, result_.span());
+    writer_.commit();
+    if (preview_) preview_->commit();
+  }
+
+  std::vector<Finding> findings() const override { return line_integrals_->findings(); }
+
+ private:
+  static Array<float, 3> on_host(Stream& stream, Array<float, 3> volume) {
+    if (stream.device().kind == DeviceKind::cpu) return volume;
+    Array<float, 3> host(volume.shape());
+    copy<float, 3>(stream, volume.span(), host.span());
+    stream.synchronize();
+    return host;
+  }
+
+  std::unique_ptr<LineIntegrals> line_integrals_;
+  Mat3 to_patient_;
+  ct::FilteredBackprojectionOptions options_;
+  ct::Geometry planned_;
+  Grid grid_;  ///< in the scanner's frame
+  io::ImageWriter writer_;
+  std::optional<io::OutputFile> preview_;
+  Array<float, 3> result_;
+};
+
+}  // namespace
+
+void declare_reconstruction(Operation& operation) {
+  operation.update = "voxel x view";
+  operation.ports.push_back({"like", PortDirection::in, PortKind::volume, false,
+                             "A volume whose grid the result takes, instead of size, spacing and origin"});
+  operation.ports.push_back({"volume", PortDirection::out, PortKind::volume, true,
+                             "The reconstruction: attenuation in mm^-1, or HU with mu-water"});
+  operation.ports.push_back(
+      {"preview", PortDirection::out, PortKind::preview, false, "A PNG of three orthogonal slices through the middle"});
+  const std::vector<Parameter> parameters = {
+      Parameter::integers3("size", "", "Voxels along x, y, z")
+          .or_else("what covers the panel's field of view")
+          .at_least(1)
+          .at_most(static_cast<double>(kMostVoxels)),
+      Parameter::reals3("spacing-mm", "mm", "Distance between voxels along x, y, z")
+          .or_else("what covers the panel's field of view")
+          .above(0)
+          .at_most(1e6),
+      Parameter::reals3("origin-mm", "mm", "Centre of the first voxel in the scanner's frame")
+          .or_else("the volume is centred on the isocentre"),
+      Parameter::choice("window", {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"},
+                        "Window on the ramp filter; ram-lak is the plain ramp")
+          .by_default("ram-lak"),
+      Parameter::real("cutoff", "", "Where the window ends, as a fraction of the Nyquist frequency")
+          .by_default(1.0)
+          .above(0)
+          .at_most(1),
+      Parameter::flag("no-mask", "Keep voxels that some view misses, instead of setting them to 0 mm^-1"),
+      Parameter::real("mu-water", "mm^-1", "Attenuation of water at the scan's energy; with it the result is in HU")
+          .or_else("the result stays in mm^-1")
+          .above(0)
+          .at_most(10),
+      patient_position_parameter("How the patient lay: the result is then in the patient's frame (DICOM's LPS)"),
+      Parameter::choice("interpolation", {"exact", "texture"},
+                        "How a GPU reads between pixels: in float, or by its faster texture units, 3e-4 off")
+          .by_default("exact"),
+  };
+  operation.parameters.insert(operation.parameters.end(), parameters.begin(), parameters.end());
+}
+
+std::unique_ptr<Work> reconstruct(std::unique_ptr<LineIntegrals> line_integrals, const Request& request) {
+  return std::make_unique<ReconstructionWork>(std::move(line_integrals), request);
+}
+
+double pixel_mm_or_zero(const Values& values) { return values.has("pixel-mm") ? values.real("pixel-mm") : 0; }
+
+}  // namespace kiban::engine
