@@ -1,0 +1,282 @@
+#include "kernels/ct/rotation_centre.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "kernels/core/stream.hpp"
+#include "kernels/ct/backproject.hpp"
+#include "kernels/ct/filter.hpp"
+#include "kernels/ct/parallel_scan.hpp"
+
+namespace kiban::ct {
+namespace {
+
+constexpr std::int64_t kLeastViews = 8, kLeastColumns = 8;
+constexpr std::size_t kMostViews = 400;  ///< more tell nothing new about one number
+constexpr std::size_t kMostPairs = 16;
+
+struct Scan {
+  Array<float, 3> line_integrals;  ///< [view,row,column]
+  std::vector<double> angles_deg;
+  std::int64_t rows() const { return line_integrals.shape()[1]; }
+  std::int64_t columns() const { return line_integrals.shape()[2]; }
+};
+
+/// Largest gap between neighbouring directions, a ray and its reverse being the same, in degrees.
+double largest_gap(std::span<const double> angles_deg) {
+  std::vector<double> folded;
+  for (const double angle : angles_deg) folded.push_back(angle - 180 * std::floor(angle / 180));
+  std::sort(folded.begin(), folded.end());
+  double gap = folded.front() + 180 - folded.back();
+  for (std::size_t i = 1; i < folded.size(); ++i) gap = std::max(gap, folded[i] - folded[i - 1]);
+  return gap;
+}
+
+void check(Span<const float, 3> line_integrals, std::span<const double> angles_deg) {
+  const auto views = static_cast<std::int64_t>(angles_deg.size());
+  if (views != line_integrals.extent(0))
+    throw Error(ErrorCode::input,
+                fmt::format("the scan has {} views and {} angles; they must agree", line_integrals.extent(0), views));
+  if (views < kLeastViews || line_integrals.extent(1) < 1 || line_integrals.extent(2) < kLeastColumns)
+    throw Error(
+        ErrorCode::input,
+        fmt::format("the centre of rotation cannot be found from {} views of {} x {} pixels (rows x columns); give it",
+                    views, line_integrals.extent(1), line_integrals.extent(2)));
+  if (!std::all_of(angles_deg.begin(), angles_deg.end(), [](double angle) { return std::isfinite(angle); }))
+    throw Error(ErrorCode::input, "an angle of the scan is not a finite number");
+  const double gap = largest_gap(angles_deg), fair = 4 * 180.0 / static_cast<double>(views);
+  if (gap > std::max(fair, 5.0))
+    throw Error(
+        ErrorCode::input,
+        fmt::format(
+            "the angles of the scan leave {:.1f} degrees of a half turn without a view; give the centre of rotation",
+            gap));
+}
+
+/// At most kMostViews of the views, evenly chosen.
+Scan thinned(Span<const float, 3> line_integrals, std::span<const double> angles_deg) {
+  const std::size_t all = angles_deg.size(), count = std::min(all, kMostViews);
+  Scan scan{Array<float, 3>({static_cast<std::int64_t>(count), line_integrals.extent(1), line_integrals.extent(2)}),
+            {}};
+  const auto from = line_integrals.host();
+  const auto to = scan.line_integrals.host();
+  const std::int64_t pixels = from.shape[1] * from.shape[2];
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t view = i * all / count;
+    scan.angles_deg.push_back(angles_deg[view]);
+    std::copy_n(from.data + static_cast<std::int64_t>(view) * pixels, pixels,
+                to.data + static_cast<std::int64_t>(i) * pixels);
+  }
+  return scan;
+}
+
+struct Pair {
+  std::size_t first, second;
+  double miss_deg;  ///< from a half turn
+};
+
+/// Views that look at the object from opposite sides, the best matches first.
+std::vector<Pair> opposite_pairs(const std::vector<double>& angles_deg) {
+  std::vector<Pair> pairs;
+  for (std::size_t i = 0; i < angles_deg.size(); ++i) {
+    Pair best{i, i, 360};
+    for (std::size_t j = i + 1; j < angles_deg.size(); ++j) {
+      const double miss = std::abs(std::remainder(angles_deg[j] - angles_deg[i] - 180, 360));
+      if (miss < best.miss_deg) best = {i, j, miss};
+    }
+    if (best.second != i) pairs.push_back(best);
+  }
+  std::stable_sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) { return a.miss_deg < b.miss_deg; });
+  if (pairs.empty()) return pairs;
+  // Those that are as good as the best, spread over the scan.
+  const double enough = pairs.front().miss_deg + 0.01;
+  const auto worse = std::find_if(pairs.begin(), pairs.end(), [&](const Pair& pair) { return pair.miss_deg > enough; });
+  const auto good = static_cast<std::size_t>(worse - pairs.begin());
+  std::vector<Pair> chosen;
+  for (std::size_t i = 0; i < std::min(good, kMostPairs); ++i)
+    chosen.push_back(pairs[i * good / std::min(good, kMostPairs)]);
+  return chosen;
+}
+
+/// Sums for the correlation of a row with the mirror of another.
+struct Correlation {
+  double count = 0, a = 0, b = 0, aa = 0, bb = 0, ab = 0;
+  void add(double x, double y) {
+    ++count;
+    a += x;
+    b += y;
+    aa += x * x;
+    bb += y * y;
+    ab += x * y;
+  }
+  double covariance() const { return ab - a * b / count; }
+  double variances() const { return aa - a * a / count + bb - b * b / count; }
+};
+
+/// Mismatch of row a(u) with b(sum - u), over where both have pixels: 0 for mirror images, 1 for strangers.
+double mirror_mismatch(const Scan& scan, const std::vector<Pair>& pairs, std::int64_t sum) {
+  const auto p = std::as_const(scan.line_integrals).host();
+  double covariance = 0, variances = 0;
+  for (const Pair& pair : pairs)
+    for (std::int64_t row = 0; row < scan.rows(); ++row) {
+      const float* a = &p(pair.first, row, 0);
+      const float* b = &p(pair.second, row, 0);
+      Correlation correlation;
+      for (std::int64_t u = std::max<std::int64_t>(0, sum - scan.columns() + 1); u <= std::min(scan.columns() - 1, sum);
+           ++u)
+        correlation.add(static_cast<double>(a[u]), static_cast<double>(b[sum - u]));
+      covariance += correlation.covariance();
+      variances += correlation.variances();
+    }
+  return variances > 0 ? 1 - 2 * covariance / variances : 1;
+}
+
+/// The centre at which opposite views mirror each other best, in half pixels' steps, within the middle half of the
+/// panel.
+double mirror_centre(const Scan& scan) {
+  const std::vector<Pair> pairs = opposite_pairs(scan.angles_deg);
+  double best = std::numeric_limits<double>::max();
+  std::int64_t best_sum = scan.columns() - 1;
+  for (std::int64_t sum = (scan.columns() - 1) / 2; sum <= 3 * (scan.columns() - 1) / 2; ++sum) {
+    const double mismatch = mirror_mismatch(scan, pairs, sum);
+    if (mismatch < best) {
+      best = mismatch;
+      best_sum = sum;
+    }
+  }
+  return 0.5 * static_cast<double>(best_sum);
+}
+
+/// Reconstructs about trial centres. Rays are parallel, so that views are filtered once and only the matrices change.
+class Trials {
+ public:
+  Trials(const Stream& stream, const Scan& scan) : stream_(Device{}, stream.threads()), scan_(scan) {
+    const std::int64_t views = scan.line_integrals.shape()[0];
+    Filter filter(plan_filter(geometry(0), Window::hann, 1));
+    for (std::int64_t first = 0; first < views; first += PanelBlock::kViews) {
+      blocks_.push_back(PanelBlock::make(stream_, scan.rows(), scan.columns(), false));
+      const std::int64_t end = std::min(first + PanelBlock::kViews, views);
+      filter.run(stream_, scan.line_integrals.span().slice(first, end), first, 0, blocks_.back());
+    }
+  }
+
+  /// Donath's Q_IA: the total absolute value in the disc of `radius` pixels about the axis, of n x n points a row.
+  double roughness(double centre, double radius, std::int64_t n) {
+    const double spacing = 2 * radius / static_cast<double>(n);
+    const Grid grid = Grid::centred({n, scan_.rows(), n}, {spacing, 1, spacing});
+    Array<float, 3> volume(grid.shape);
+    zero(stream_, volume.span());
+    const Geometry about = geometry(centre);
+    std::vector<ProjectionMatrix> matrices;
+    for (std::size_t k = 0; k < about.views.size(); ++k)
+      matrices.push_back(voxel_to_panel(about, static_cast<std::int64_t>(k), grid));
+    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+      const auto rest = std::span<const ProjectionMatrix>(matrices).subspan(i * PanelBlock::kViews);
+      backproject(stream_, blocks_[i], rest.first(std::min<std::size_t>(rest.size(), PanelBlock::kViews)),
+                  Interpolation::exact, volume.span());
+    }
+    return total_inside(std::as_const(volume).host());
+  }
+
+ private:
+  Geometry geometry(double centre) const {
+    return parallel_scan_geometry({scan_.rows(), scan_.columns(), 1, centre, 1}, scan_.angles_deg);
+  }
+
+  static double total_inside(ArrayView<const float, 3> volume) {
+    const std::int64_t n = volume.shape[2];
+    const double middle = 0.5 * static_cast<double>(n - 1), limit = 0.25 * static_cast<double>(n * n);
+    double total = 0;
+    for (std::int64_t z = 0; z < n; ++z)
+      for (std::int64_t x = 0; x < n; ++x) {
+        const double dx = static_cast<double>(x) - middle, dz = static_cast<double>(z) - middle;
+        if (dx * dx + dz * dz > limit) continue;
+        for (std::int64_t y = 0; y < volume.shape[1]; ++y) total += std::abs(static_cast<double>(volume(z, y, x)));
+      }
+    return total;
+  }
+
+  Stream stream_;
+  const Scan& scan_;
+  std::vector<PanelBlock> blocks_;
+};
+
+/// The best of `first`, `first + step`, ... up to `last`.
+template <class Function>
+double scan_for_least(double first, double last, double step, const Function& value) {
+  double best = first, least = std::numeric_limits<double>::max();
+  for (double x = first; x <= last + 1e-9; x += step)
+    if (const double here = value(x); here < least) {
+      least = here;
+      best = x;
+    }
+  return best;
+}
+
+/// Where a function with one valley in [low, high] is least, to `tolerance`.
+template <class Function>
+double golden_section(double low, double high, double tolerance, const Function& value) {
+  const double ratio = 0.5 * (std::sqrt(5.0) - 1);
+  double a = high - ratio * (high - low), b = low + ratio * (high - low);
+  double at_a = value(a), at_b = value(b);
+  while (high - low > tolerance) {
+    if (at_a < at_b) {
+      high = b;
+      b = a;
+      at_b = at_a;
+      a = high - ratio * (high - low);
+      at_a = value(a);
+    } else {
+      low = a;
+      a = b;
+      at_a = at_b;
+      b = low + ratio * (high - low);
+      at_b = value(b);
+    }
+  }
+  return 0.5 * (low + high);
+}
+
+}  // namespace
+
+std::vector<std::int64_t> rotation_centre_rows(std::int64_t rows) {
+  constexpr std::int64_t kRows = 4;
+  std::vector<std::int64_t> chosen;
+  if (rows <= kRows) {
+    chosen.resize(static_cast<std::size_t>(std::max<std::int64_t>(rows, 0)));
+    std::iota(chosen.begin(), chosen.end(), std::int64_t{0});
+    return chosen;
+  }
+  for (std::int64_t i = 0; i < kRows; ++i) chosen.push_back(rows / 4 + (2 * i + 1) * (rows - rows / 2) / (2 * kRows));
+  return chosen;
+}
+
+double find_rotation_centre(const Stream& stream, Span<const float, 3> line_integrals,
+                            std::span<const double> angles_deg) {
+  check(line_integrals, angles_deg);
+  const Scan scan = thinned(line_integrals, angles_deg);
+  const double guess = mirror_centre(scan);
+  Trials trials(stream, scan);
+  const auto columns = static_cast<double>(scan.columns());
+  const auto within = [&](double centre, double reach) {
+    const double low = std::max(centre - reach, 0.25 * (columns - 1)),
+                 high = std::min(centre + reach, 0.75 * (columns - 1));
+    return std::pair(low, high);
+  };
+  const double reach = std::max(4.0, columns / 24);
+  const auto [first, last] = within(guess, reach);
+  // The same disc about each trial's axis, all of it on the panel whichever trial is right.
+  const double radius = std::min(first, columns - 1 - last) - 1;
+  const auto coarse = [&](double centre) { return trials.roughness(centre, radius, 128); };
+  const auto fine = [&](double centre) { return trials.roughness(centre, radius, 256); };
+  const double near = scan_for_least(first, last, std::max(1.0, columns / 640), coarse);
+  const auto [low, high] = within(near, std::max(1.5, columns / 400));
+  return golden_section(low, high, 0.05, fine);
+}
+
+}  // namespace kiban::ct
