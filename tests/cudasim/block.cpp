@@ -102,34 +102,33 @@ Thread* Block::next() {
   return thread;
 }
 
-std::optional<std::string> Block::arrive_at_barrier(Thread& thread, const Where& where) {
+bool Block::arrive_at_barrier(Thread& thread, const Where& where) {
   thread.state = ThreadState::at_barrier;
   thread.where = where;
-  return ++waiting_ == live_ ? release_barrier() : std::nullopt;
+  return ++waiting_ == live_ ? release_barrier() : true;
 }
 
-std::optional<std::string> Block::release_barrier() {
+bool Block::release_barrier() {
   const Thread* one = nullptr;
   for (const Thread& thread : threads_) {
     if (thread.state != ThreadState::at_barrier) continue;
     if (!one) one = &thread;
     if (thread.where.line() != one->where.line() || std::strcmp(thread.where.file_name(), one->where.file_name()) != 0)
-      return "divergent barrier: " + title(*one) + " waits at the __syncthreads of " + place(one->where) +
-             " while thread " + triple(thread.index) + " waits at that of " + place(thread.where);
+      return fault("divergent barrier: " + title(*one) + " waits at the __syncthreads of " + place(one->where) +
+                   " while thread " + triple(thread.index) + " waits at that of " + place(thread.where));
   }
   waiting_ = 0;
   ++barriers_;
   for (Thread& thread : threads_)
     if (thread.state == ThreadState::at_barrier) released_.push_back({&thread});
   push_released();
-  return std::nullopt;
+  return true;
 }
 
-std::optional<std::string> Block::arrive_at_collective(Thread& thread, const char* name, unsigned mask,
-                                                       std::uint64_t value) {
+bool Block::arrive_at_collective(Thread& thread, const char* name, unsigned mask, std::uint64_t value) {
   if (!(mask >> thread.lane() & 1))
-    return "wrong warp mask: " + title(thread) + ", lane " + std::to_string(thread.lane()) + ", calls " + name +
-           " with mask " + hexadecimal(mask) + ", which it is not in";
+    return fault("wrong warp mask: " + title(thread) + ", lane " + std::to_string(thread.lane()) + ", calls " + name +
+                 " with mask " + hexadecimal(mask) + ", which it is not in");
   const std::size_t w = thread.linear / 32;
   Warp& warp = warps_[w];
   warp.values[thread.lane()] = value;
@@ -140,10 +139,9 @@ std::optional<std::string> Block::arrive_at_collective(Thread& thread, const cha
   return release_collective(warp, 32 * w, mask, &thread);
 }
 
-std::optional<std::string> Block::release_collective(Warp& warp, std::size_t first, unsigned mask,
-                                                     const Thread* running) {
+bool Block::release_collective(Warp& warp, std::size_t first, unsigned mask, const Thread* running) {
   const unsigned wanted = mask & warp.present;
-  if ((warp.arrived & wanted) != wanted) return std::nullopt;
+  if ((warp.arrived & wanted) != wanted) return true;
   const Thread& one = running ? *running : threads_[first + static_cast<unsigned>(std::countr_zero(wanted))];
   std::array<std::uint64_t, 32> values;
   values.fill(~std::uint64_t{0});
@@ -151,11 +149,11 @@ std::optional<std::string> Block::release_collective(Warp& warp, std::size_t fir
     if (!(wanted >> lane & 1)) continue;
     const Thread& other = threads_[first + lane];
     if (other.mask != mask)
-      return "wrong warp mask: " + title(one) + " calls " + one.collective + " with mask " + hexadecimal(mask) +
-             ", lane " + std::to_string(lane) + " with mask " + hexadecimal(other.mask);
+      return fault("wrong warp mask: " + title(one) + " calls " + one.collective + " with mask " + hexadecimal(mask) +
+                   ", lane " + std::to_string(lane) + " with mask " + hexadecimal(other.mask));
     if (std::strcmp(other.collective, one.collective) != 0)
-      return "divergent warp: " + title(one) + " calls " + one.collective + " while lane " + std::to_string(lane) +
-             " calls " + other.collective;
+      return fault("divergent warp: " + title(one) + " calls " + one.collective + " while lane " +
+                   std::to_string(lane) + " calls " + other.collective);
     values[lane] = warp.values[lane];
   }
   for (unsigned lane = 0; lane < 32; ++lane)
@@ -166,10 +164,10 @@ std::optional<std::string> Block::release_collective(Warp& warp, std::size_t fir
   for (unsigned lane = 0; lane < 32; ++lane)
     if (wanted >> lane & 1) released_.push_back({&threads_[first + lane]});
   push_released();
-  return std::nullopt;
+  return true;
 }
 
-std::optional<std::string> Block::exit(Thread& thread) {
+bool Block::exit(Thread& thread) {
   thread.state = ThreadState::exited;
   --live_;
   const std::size_t w = thread.linear / 32;
@@ -179,9 +177,9 @@ std::optional<std::string> Block::exit(Thread& thread) {
   if (live_ > 0 && waiting_ == live_) return release_barrier();
   for (unsigned lane = 0; lane < 32; ++lane) {
     if (!(warp.arrived >> lane & 1)) continue;
-    if (auto fault = release_collective(warp, 32 * w, threads_[32 * w + lane].mask, nullptr)) return fault;
+    if (!release_collective(warp, 32 * w, threads_[32 * w + lane].mask, nullptr)) return false;
   }
-  return std::nullopt;
+  return true;
 }
 
 void* Block::collective_point(const Thread& thread, unsigned mask) {
@@ -209,6 +207,11 @@ void* Block::shared_memory(std::size_t bytes, std::size_t alignment) {
   std::memset(begin, 0xFF, bytes);
 #endif
   return begin;
+}
+
+bool Block::fault(std::string sentence) {
+  fault_ = std::move(sentence);
+  return false;
 }
 
 std::string Block::title(const Thread& thread) const {

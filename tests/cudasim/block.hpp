@@ -2,7 +2,6 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -51,10 +50,10 @@ class Block {
   /// Puts a running thread at the end of the queue.
   void requeue(Thread& thread) { push(thread); }
 
-  // What a thread does. Each returns a fault, if it is one.
-  std::optional<std::string> arrive_at_barrier(Thread& thread, const Where& where);
-  std::optional<std::string> arrive_at_collective(Thread& thread, const char* name, unsigned mask, std::uint64_t value);
-  std::optional<std::string> exit(Thread& thread);
+  // What a thread does. False if it may not: see `fault`.
+  bool arrive_at_barrier(Thread& thread, const Where& where);
+  bool arrive_at_collective(Thread& thread, const char* name, unsigned mask, std::uint64_t value);
+  bool exit(Thread& thread);
 
   /// What the lanes of this thread's last collective brought.
   const std::uint64_t* received(const Thread& thread) const { return received_[thread.linear].data(); }
@@ -68,6 +67,7 @@ class Block {
 
   /// Why nobody can go on.
   std::string deadlock() const;
+  const std::string& fault() const { return fault_; }
 
  private:
   struct Entry {
@@ -81,9 +81,11 @@ class Block {
   };
   void push(Thread& thread) { queue_[(first_ + queued_++) % queue_.size()].thread = &thread; }
   void push_released();
-  std::optional<std::string> release_barrier();
-  std::optional<std::string> release_collective(Warp& warp, std::size_t first, unsigned mask, const Thread* running);
+  bool release_barrier();
+  bool release_collective(Warp& warp, std::size_t first, unsigned mask, const Thread* running);
   std::string title(const Thread& thread) const;
+  /// False. The sentence stays here, for the stack of the thread at fault is never unwound.
+  bool fault(std::string sentence);
 
   uint3 index_{};
   Order order_ = Order::forward;
@@ -98,6 +100,7 @@ class Block {
   char shared_point_ = 0;
   char* arena_ = nullptr;
   std::size_t shared_bytes_ = 0;
+  std::string fault_;
 };
 
 }  // namespace cudasim

@@ -131,7 +131,7 @@ void Scheduler::call_body() {
 
 void Scheduler::exit_current() {
   Fiber::release(&end_point_);
-  if (auto fault = current_->block->exit(*current_)) fail(*fault);
+  if (!current_->block->exit(*current_)) fail(current_->block->fault());
 }
 
 void Scheduler::park() {
@@ -139,7 +139,7 @@ void Scheduler::park() {
   go_on_with(pick(), self);
 }
 
-void Scheduler::fail(const std::string& sentence) {
+void Scheduler::fail(std::string_view sentence) {
   if (fault_.empty()) fault_ = sentence;
   Fiber& self = *current_->fiber;
   go_on_with(nullptr, self);
@@ -150,7 +150,7 @@ void Scheduler::barrier(const Where& where) {
   Thread& self = *current_;
   void* point = self.block->barrier_point();
   Fiber::release(point);
-  if (auto fault = self.block->arrive_at_barrier(self, where)) fail(*fault);
+  if (!self.block->arrive_at_barrier(self, where)) fail(self.block->fault());
   park();
   Fiber::acquire(point);
 }
@@ -165,7 +165,7 @@ const std::uint64_t* Scheduler::exchange(const char* collective, unsigned mask, 
   Thread& self = *current_;
   void* point = orders && mask ? self.block->collective_point(self, mask) : nullptr;
   if (point) Fiber::release(point);
-  if (auto fault = self.block->arrive_at_collective(self, collective, mask, value)) fail(*fault);
+  if (!self.block->arrive_at_collective(self, collective, mask, value)) fail(self.block->fault());
   park();
   if (point) Fiber::acquire(point);
   return self.block->received(self);

@@ -3,6 +3,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/cudasim/block.hpp"
@@ -44,7 +45,7 @@ class Scheduler {
   Fiber* stack_for(Thread& thread);
   void park();
   void exit_current();
-  [[noreturn]] void fail(const std::string& sentence);
+  [[noreturn]] void fail(std::string_view sentence);
 
   Fiber main_;
   Block blocks_[kBlocks];

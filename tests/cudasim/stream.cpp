@@ -71,7 +71,7 @@ cudaError_t Streams::synchronize(CUstream_st& stream) {
   return run([&] {
     while (!stream.work.empty()) {
       run_others(&stream);
-      run_one(stream);
+      if (!stream.work.empty()) run_one(stream);  // others may have waited for it
     }
   });
 }
