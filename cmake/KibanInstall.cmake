@@ -12,10 +12,10 @@ foreach(room kernels io engine)
 endforeach()
 install(TARGETS kiban_kernels kiban_io kiban_engine kiban EXPORT kibanTargets
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-# `*-inl.hpp` and `*.cuh` are how a kernel is made, not how it is called.
+# What stays behind is how a thing is made, not how it is called: mathematics, and headers of CUDA, ITK and HDF5.
 foreach(room kernels io engine)
-  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${room} DESTINATION ${KIBAN_INCLUDEDIR}
-    FILES_MATCHING PATTERN "*.hpp" PATTERN "*-inl.hpp" EXCLUDE)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${room} DESTINATION ${KIBAN_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp"
+    PATTERN "*-inl.hpp" EXCLUDE PATTERN "cuda" EXCLUDE PATTERN "image_io.hpp" EXCLUDE PATTERN "hdf5_handle.hpp" EXCLUDE)
 endforeach()
 install(EXPORT kibanTargets NAMESPACE kiban:: DESTINATION ${KIBAN_PACKAGEDIR})
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/kibanConfig.cmake.in

@@ -110,7 +110,9 @@ def kiban_run(kiban, operation, threads, **options):
         command += ["--" + name.replace("_", "-"), str(value)]
     start = time.perf_counter()
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return time.perf_counter() - start, json.loads(done.stdout)
+    seconds, report = time.perf_counter() - start, json.loads(done.stdout)
+    del report["outputs"]  # temporary files
+    return seconds, report
 
 
 def seen_by_every_view(size, spacing, sid, sdd, half_width, half_height):
@@ -136,8 +138,8 @@ def measure(arguments, folder):
     size, views, pixels, threads = arguments.size, arguments.views, arguments.detector, arguments.threads
     sid, sdd, spacing, pixel = 1000.0, 1536.0, 256.0 / size, 0.85 * 512 / pixels
     projections, geometry = folder / "p.mha", folder / "g.xml"
-    kiban_run(arguments.kiban, "ct.simulate", threads, phantom="shepp-logan", phantom_scale_mm=PHANTOM_SCALE_MM,
-              views=views, detector=pixels, pixel_mm=pixel, sid_mm=sid, sdd_mm=sdd, projections=projections,
+    kiban_run(arguments.kiban, "ct.simulate", threads, phantom="shepp-logan", scale_mm=PHANTOM_SCALE_MM, density=1,
+              views=views, columns=pixels, pixel_mm=pixel, sid_mm=sid, sdd_mm=sdd, projections=projections,
               geometry=geometry)
     rtk = Rtk(threads)
     assert rtk.imported["threads"] == threads, "RTK took another number of threads"

@@ -17,8 +17,8 @@ int main() {
   };
   run("ct.simulate", {{"phantom", "shepp-logan"},
                       {"views", "40"},
-                      {"detector", "32"},
-                      {"pixel-mm", "16"},
+                      {"columns", "32"},
+                      {"density", "1"},
                       {"projections", "p.mha"},
                       {"geometry", "g.xml"}});
   run("ct.fdk", {{"projections", "p.mha"}, {"geometry", "g.xml"}, {"size", "16"}, {"spacing-mm", "16"}, {"volume", "v.mha"}});
