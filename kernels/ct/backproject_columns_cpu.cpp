@@ -115,31 +115,47 @@ HWY_ATTR std::int64_t Blend(const ColumnJob& job, const Column& column, float* H
   return first;
 }
 
-/// sums[i] += line(v_i), v_i = start + step i, linear between elements, for steps of less than two elements: neighbours
-/// of all lanes lie within two vectors, so that permutations do what a gather would do more slowly. All v_i are
-/// positive.
-HWY_ATTR void WalkByPermutation(const float* HWY_RESTRICT line, float start, float step, std::int64_t count,
+/// A position along the line in steps of a vector: an integer and a fraction, for a float holds a thousand pixels to no
+/// better than 1e-4 of one. 32 bits behind the point.
+class Walker {
+ public:
+  /// At `start`, `step` elements a voxel. The integer is of the lowest lane: the last one where the walk goes down.
+  HWY_ATTR Walker(double start, double step, std::int64_t lanes)
+      : position_(Fixed(start + (step < 0 ? step * static_cast<double>(lanes - 1) : 0))),
+        advance_(Fixed(step * static_cast<double>(lanes))),
+        first_lane_(step < 0 ? static_cast<float>(-step * static_cast<double>(lanes - 1)) : 0.F) {}
+  /// The line's element below the lowest lane.
+  std::int64_t base() const { return position_ >> 32; }
+  /// Elements from there to the first lane.
+  float offset() const {
+    const auto fraction = static_cast<std::int32_t>((position_ & 0xFFFFFFFF) >> 8);  // what a float holds
+    return static_cast<float>(fraction) * 0x1p-24F + first_lane_;
+  }
+  void advance() { position_ += advance_; }
+
+ private:
+  static std::int64_t Fixed(double x) { return static_cast<std::int64_t>(x * 0x1p32); }
+  std::int64_t position_, advance_;
+  float first_lane_;
+};
+
+/// sums[i] += line(start + step i), linear between elements, for steps of at most two: neighbours of all lanes lie
+/// within two vectors, so that permutations do what a gather would do more slowly.
+HWY_ATTR void WalkByPermutation(const float* HWY_RESTRICT line, double start, double step, std::int64_t count,
                                 float* HWY_RESTRICT sums) {
   const D d;
   const DI di;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const auto vector_step = hn::Set(d, step);
-  const auto lane = hn::Iota(d, 0.F);
+  const auto steps = hn::Mul(hn::Iota(d, 0.F), hn::Set(d, static_cast<float>(step)));
   const auto in_second = hn::Set(di, static_cast<std::int32_t>(lanes - 1));
-  // The smallest index of a vector is its first lane's, or its last one's where v falls; one less, for this scalar and
-  // the lanes may round differently.
-  const float lowest = start - 1 + (step < 0 ? step * static_cast<float>(lanes - 1) : 0.F);
-  const auto starts = hn::Set(d, start);
-  for (std::int64_t i = 0; i < count; i += lanes) {
-    const auto index = static_cast<float>(static_cast<std::int32_t>(i));
-    const auto base = static_cast<std::int32_t>(lowest + step * index);
-    const auto v = hn::MulAdd(vector_step, hn::Add(lane, hn::Set(d, index)), starts);
-    const auto whole = hn::ConvertTo(di, v);  // v is positive: truncation is its floor
-    const auto fraction = hn::Sub(v, hn::ConvertTo(d, whole));
-    const auto at = hn::Sub(whole, hn::Set(di, base));
+  Walker walker(start, step, lanes);
+  for (std::int64_t i = 0; i < count; i += lanes, walker.advance()) {
+    const auto v = hn::Add(steps, hn::Set(d, walker.offset()));
+    const auto at = hn::ConvertTo(di, v);  // v >= 0, up to rounding, which a continuous line forgives
+    const auto fraction = hn::Sub(v, hn::ConvertTo(d, at));
     const auto table = hn::IndicesFromVec(d, hn::And(at, in_second));
     const auto second = hn::RebindMask(d, hn::Gt(at, in_second));
-    const float* window = line + base;
+    const float* window = line + walker.base();
     const auto low = hn::IfThenElse(second, hn::TableLookupLanes(hn::LoadU(d, window + lanes), table),
                                     hn::TableLookupLanes(hn::LoadU(d, window), table));
     const auto high = hn::IfThenElse(second, hn::TableLookupLanes(hn::LoadU(d, window + lanes + 1), table),
@@ -149,19 +165,22 @@ HWY_ATTR void WalkByPermutation(const float* HWY_RESTRICT line, float start, flo
   }
 }
 
-/// The same for any step; v_i is held within 0 and `last`, where the line is zero.
-HWY_ATTR void WalkByGather(const float* HWY_RESTRICT line, float last, float start, float step, std::int64_t count,
-                           float* HWY_RESTRICT sums) {
+/// The same for any step; positions are held within 0 and `last`, where the line is zero.
+HWY_ATTR void WalkByGather(const float* HWY_RESTRICT line, std::int64_t last, double start, double step,
+                           std::int64_t count, float* HWY_RESTRICT sums) {
   const D d;
   const DI di;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  for (std::int64_t i = 0; i < count; i += lanes) {
-    const auto index = hn::Iota(d, static_cast<float>(static_cast<std::int32_t>(i)));
-    auto v = hn::MulAdd(hn::Set(d, step), index, hn::Set(d, start));
-    v = hn::Min(hn::Max(v, hn::Zero(d)), hn::Set(d, last));
+  const auto steps = hn::Mul(hn::Iota(d, 0.F), hn::Set(d, static_cast<float>(step)));
+  Walker walker(start, step, lanes);
+  for (std::int64_t i = 0; i < count; i += lanes, walker.advance()) {
+    const std::int64_t base = std::clamp<std::int64_t>(walker.base(), 0, last);
+    const auto shift = static_cast<float>(walker.base() - base);
+    const auto v = hn::Min(hn::Max(hn::Add(steps, hn::Set(d, walker.offset() + shift)), hn::Zero(d)),
+                           hn::Set(d, static_cast<float>(last - base)));
     const auto at = hn::ConvertTo(di, v);
-    const auto low = hn::GatherIndex(d, line, at);
-    const auto high = hn::GatherIndex(d, line + 1, at);
+    const auto low = hn::GatherIndex(d, line + base, at);
+    const auto high = hn::GatherIndex(d, line + base + 1, at);
     const auto value = hn::MulAdd(hn::Sub(v, hn::ConvertTo(d, at)), hn::Sub(high, low), low);
     hn::Store(hn::Add(hn::Load(d, sums + i), value), d, sums + i);
   }
@@ -224,15 +243,14 @@ HWY_ATTR void Tiles(const ColumnJob& job, std::int64_t begin, std::int64_t end) 
           Column column;
           if (!Place(job, view, b0 + b, c0 + c, column)) continue;
           const std::int64_t first = Blend(job, column, line);
-          const double offset =
+          const double start =
               column.start + column.step * static_cast<double>(column.begin) - static_cast<double>(first - kLineZeros);
+          const std::int64_t count = column.end - column.begin;
           float* target = sums + (c * job.tile_b + b) * job.tile_pitch + column.begin;
-          const auto start = static_cast<float>(offset), step = static_cast<float>(column.step);
-          if (HWY_MAX_BYTES >= 32 && std::abs(step) <= 1.99F)
-            WalkByPermutation(line, start, step, column.end - column.begin, target);
+          if (HWY_MAX_BYTES >= 32 && std::abs(column.step) <= 2)
+            WalkByPermutation(line, start, column.step, count, target);
           else
-            WalkByGather(line, static_cast<float>(job.block->rows - first + kLineZeros + 2), start, step,
-                         column.end - column.begin, target);
+            WalkByGather(line, job.block->rows - first + kLineZeros + 2, start, column.step, count, target);
         }
     AddTile(job, sums, b0, nb, c0, nc);
   }

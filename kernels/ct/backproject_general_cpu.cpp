@@ -56,20 +56,37 @@ HWY_ATTR HWY_INLINE void GatherPairs(const float* HWY_RESTRICT pixels, hn::Vec<D
 #endif
 }
 
-/// sums[i] += w^-2 p(u, v) for `count` voxels (a multiple of the vector) along x from x0.
-HWY_ATTR void AddLine(const ProjectionMatrix& matrix, const float* HWY_RESTRICT panel, std::int32_t pitch,
-                      float columns, float rows, std::int64_t x0, std::int64_t y, std::int64_t z, std::int64_t count,
-                      float* HWY_RESTRICT sums) {
+/// sums[i] += w^-2 p(u, v) for `count` voxels (a multiple of the vector) along x from x0. Pixels are counted from the
+/// one where the line starts, for a float holds a thousand pixels to no better than 1e-4 of one.
+HWY_ATTR void AddLine(const GeneralJob& job, std::int64_t view, std::int64_t x0, std::int64_t y, std::int64_t z,
+                      std::int64_t count, float* HWY_RESTRICT sums) {
   const D d;
   const DI di;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  float start[3], step[3];
+  const PanelBlock& block = *job.block;
+  const ProjectionMatrix& matrix = job.matrices[static_cast<std::size_t>(view)];
+  double origin[3];
   for (int r = 0; r < 3; ++r) {
     const double(&m)[4] = matrix.m[r];
-    start[r] = static_cast<float>(m[0] * static_cast<double>(x0) + m[1] * static_cast<double>(y) +
-                                  m[2] * static_cast<double>(z) + m[3]);
-    step[r] = static_cast<float>(m[0]);
+    origin[r] = m[0] * static_cast<double>(x0) + m[1] * static_cast<double>(y) + m[2] * static_cast<double>(z) + m[3];
   }
+  const auto first_pixel = [&](int r, std::int64_t extent) {
+    const double at = origin[2] > 0 ? std::floor(origin[r] / origin[2]) : 0;
+    return static_cast<std::int64_t>(std::clamp(at, 0.0, static_cast<double>(extent - 1)));
+  };
+  const std::int64_t u0 = first_pixel(0, block.columns), v0 = first_pixel(1, block.rows);
+  const double shift[3] = {static_cast<double>(u0), static_cast<double>(v0), 0};
+  float start[3], step[3];
+  for (int r = 0; r < 3; ++r) {
+    start[r] = static_cast<float>(origin[r] - shift[r] * origin[2]);
+    step[r] = static_cast<float>(matrix.m[r][0] - shift[r] * matrix.m[2][0]);
+  }
+  const auto pitch = static_cast<std::int32_t>(block.pitch());
+  const float* HWY_RESTRICT panel = job.pixels + block.first_pixel(view) + v0 * pitch + u0;
+  const auto u_low = hn::Set(d, static_cast<float>(-1 - u0));
+  const auto u_high = hn::Set(d, static_cast<float>(block.columns - u0));
+  const auto v_low = hn::Set(d, static_cast<float>(-1 - v0));
+  const auto v_high = hn::Set(d, static_cast<float>(block.rows - v0));
   const auto one = hn::Set(d, 1.F);
   for (std::int64_t i = 0; i < count; i += lanes) {
     const auto x = hn::Iota(d, static_cast<float>(static_cast<std::int32_t>(i)));
@@ -78,8 +95,8 @@ HWY_ATTR void AddLine(const ProjectionMatrix& matrix, const float* HWY_RESTRICT 
     const auto inverse = hn::IfThenElseZero(hn::Gt(w, hn::Zero(d)), hn::Div(one, w));
     auto u = hn::Mul(hn::MulAdd(hn::Set(d, step[0]), x, hn::Set(d, start[0])), inverse);
     auto v = hn::Mul(hn::MulAdd(hn::Set(d, step[1]), x, hn::Set(d, start[1])), inverse);
-    u = hn::Min(hn::Max(u, hn::Set(d, -1.F)), hn::Set(d, columns));
-    v = hn::Min(hn::Max(v, hn::Set(d, -1.F)), hn::Set(d, rows));
+    u = hn::Min(hn::Max(u, u_low), u_high);
+    v = hn::Min(hn::Max(v, v_low), v_high);
     const auto u_floor = hn::Floor(u), v_floor = hn::Floor(v);
     const auto u_part = hn::Sub(u, u_floor), v_part = hn::Sub(v, v_floor);
     const auto at = hn::Add(hn::Mul(hn::ConvertTo(di, v_floor), hn::Set(di, pitch)), hn::ConvertTo(di, u_floor));
@@ -99,8 +116,6 @@ HWY_ATTR void GeneralTiles(const GeneralJob& job, std::int64_t begin, std::int64
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   HWY_ALIGN float sums[kTileX * kTileY * kTileZ];
   const auto& volume = job.volume;
-  const auto columns = static_cast<float>(job.block->columns), rows = static_cast<float>(job.block->rows);
-  const auto pitch = static_cast<std::int32_t>(job.block->pitch());
   for (std::int64_t t = begin; t < end; ++t) {
     const std::int64_t x0 = t % job.tiles_x * kTileX, nx = std::min(kTileX, volume.shape[2] - x0);
     const std::int64_t y0 = t / job.tiles_x % job.tiles_y * kTileY, ny = std::min(kTileY, volume.shape[1] - y0);
@@ -109,8 +124,8 @@ HWY_ATTR void GeneralTiles(const GeneralJob& job, std::int64_t begin, std::int64
     for (std::size_t k = 0; k < job.matrices.size(); ++k)
       for (std::int64_t z = 0; z < nz; ++z)
         for (std::int64_t y = 0; y < ny; ++y)
-          AddLine(job.matrices[k], job.pixels + job.block->first_pixel(static_cast<std::int64_t>(k)), pitch, columns,
-                  rows, x0, y0 + y, z0 + z, (nx + lanes - 1) / lanes * lanes, sums + (z * kTileY + y) * kTileX);
+          AddLine(job, static_cast<std::int64_t>(k), x0, y0 + y, z0 + z, (nx + lanes - 1) / lanes * lanes,
+                  sums + (z * kTileY + y) * kTileX);
     for (std::int64_t z = 0; z < nz; ++z)
       for (std::int64_t y = 0; y < ny; ++y) {
         const float* line = sums + (z * kTileY + y) * kTileX;
