@@ -2,6 +2,7 @@
 // keep the pixels that neighbouring voxels share in the nearest cache.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <span>
 
 #include "kernels/core/parallel.hpp"
@@ -37,11 +38,26 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using DI = hn::RebindToSigned<D>;
 
-/// Elements at[i] and at[i] + 1 of `pixels`, fetched as pairs where the machine gathers 64 bits at a time.
+/// Elements at[i] and at[i] + 1 of `pixels`: pairs of 64 bits where the machine has them. On AVX2 they are loaded one by
+/// one: its gathers take longer, by much on AMD and with the mitigations of some Intel processors.
 HWY_ATTR HWY_INLINE void GatherPairs(const float* HWY_RESTRICT pixels, hn::Vec<DI> at, hn::Vec<D>& left,
                                      hn::Vec<D>& right) {
   const D d;
-#if HWY_TARGET <= HWY_AVX2 && HWY_ARCH_X86
+#if HWY_TARGET == HWY_AVX2
+  alignas(32) std::int32_t index[8];
+  hn::Store(at, DI(), index);
+  const auto pair = [pixels, &index](int i) HWY_ATTR {
+    double bits;
+    std::memcpy(&bits, pixels + index[i], sizeof bits);
+    return bits;
+  };
+  // Lanes 0 1 4 5 and 2 3 6 7, so that a shuffle within 128 bits leaves them in order.
+  const __m256 a = _mm256_castpd_ps(_mm256_set_pd(pair(5), pair(4), pair(1), pair(0)));
+  const __m256 b = _mm256_castpd_ps(_mm256_set_pd(pair(7), pair(6), pair(3), pair(2)));
+  left = hn::Vec<D>{_mm256_shuffle_ps(a, b, 0x88)};
+  right = hn::Vec<D>{_mm256_shuffle_ps(a, b, 0xDD)};
+  (void)d;
+#elif HWY_TARGET == HWY_AVX3
   const hn::Repartition<std::int64_t, D> d64;
   const hn::Half<DI> half;
   const auto* base = reinterpret_cast<const std::int64_t*>(pixels);
