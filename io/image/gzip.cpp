@@ -1,9 +1,9 @@
 #include "io/image/gzip.hpp"
 
+#include <fmt/format.h>
 #include <zlib.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <memory>
@@ -46,7 +46,62 @@ void append_little_endian(std::string& to, std::uint32_t number) {
   for (int shift = 0; shift < 32; shift += 8) to += static_cast<char>(number >> shift);
 }
 
+// Inflates a file piece by piece and counts.
+class Inflater {
+ public:
+  Inflater() {
+    if (inflateInit2(&stream_, MAX_WBITS + 32) != Z_OK)  // 32: zlib or gzip, as the first bytes say
+      throw Error(ErrorCode::internal, "zlib cannot begin; memory is short");
+  }
+  ~Inflater() { inflateEnd(&stream_); }
+  Inflater(const Inflater&) = delete;
+  Inflater& operator=(const Inflater&) = delete;
+
+  // False where the stream is broken.
+  bool take(std::string& piece) {
+    stream_.next_in = reinterpret_cast<Bytef*>(piece.data());
+    stream_.avail_in = static_cast<uInt>(piece.size());
+    while (stream_.avail_in > 0) {
+      if (ended_ && stream_.next_in[0] == 0) return true;  // padding behind the last member
+      if (ended_ && inflateReset(&stream_) != Z_OK) return false;
+      stream_.next_out = reinterpret_cast<Bytef*>(output_.data());
+      stream_.avail_out = static_cast<uInt>(output_.size());
+      const int result = inflate(&stream_, Z_NO_FLUSH);
+      if (result != Z_OK && result != Z_STREAM_END) return false;
+      ended_ = result == Z_STREAM_END;
+      inflated_ += static_cast<std::int64_t>(output_.size() - stream_.avail_out);
+    }
+    return true;
+  }
+
+  bool ended() const { return ended_; }
+  std::int64_t inflated() const { return inflated_; }
+
+ private:
+  z_stream stream_{};
+  std::string output_ = std::string(1 << 16, '\0');
+  std::int64_t inflated_ = 0;
+  bool ended_ = false;
+};
+
 }  // namespace
+
+void verify_deflated(const std::filesystem::path& path, std::int64_t offset, std::int64_t expected) {
+  const File file(std::fopen(path.c_str(), "rb"), &std::fclose);
+  Inflater inflater;
+  bool sound = file && fseeko(file.get(), offset, SEEK_SET) == 0;
+  std::string piece(1 << 16, '\0');
+  while (sound && !(inflater.ended() && inflater.inflated() >= expected)) {
+    piece.resize(std::fread(piece.data(), 1, 1 << 16, file.get()));
+    if (piece.empty()) break;
+    sound = inflater.take(piece);
+  }
+  if (!sound || !inflater.ended() || inflater.inflated() < expected)
+    throw Error(ErrorCode::input,
+                fmt::format("{}: its compressed pixels are broken or truncated, {} of {} bytes can be read; "
+                            "copy it again",
+                            path.string(), std::min(inflater.inflated(), expected), expected));
+}
 
 void gzip_file(const std::filesystem::path& from, const std::filesystem::path& to,
                const std::filesystem::path& asked_for) {

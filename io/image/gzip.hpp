@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <filesystem>
 
 namespace kiban::io {
@@ -11,5 +12,13 @@ namespace kiban::io {
 /// Errors: input (`to` cannot be written).
 void gzip_file(const std::filesystem::path& from, const std::filesystem::path& to,
                const std::filesystem::path& asked_for);
+
+/// Inflates a zlib or gzip stream (of one or more members) and throws the result away. To be called before a library
+/// reads it: some of them fill what is missing with zeros and say nothing.
+///   path     the file that holds it, from `offset` on
+///   expected bytes that it should hold at least
+/// Errors: input (broken or truncated, or it holds less).
+/// Cost: one pass, about 0.3 s for 64 MiB.
+void verify_deflated(const std::filesystem::path& path, std::int64_t offset, std::int64_t expected);
 
 }  // namespace kiban::io

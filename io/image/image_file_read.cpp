@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "io/image/gzip.hpp"
 #include "io/image/image_file.hpp"
 #include "io/image/image_format.hpp"
 #include "io/image/image_io.hpp"
@@ -121,6 +122,7 @@ struct OpenFile {
   // Straight into `to` where the pixels are floats, else through a buffer.
   void read(std::int64_t begin, std::int64_t end, float* to) const {
     const std::int64_t slice = grid.shape[1] * grid.shape[2];
+    if (declared.compressed && format_by_extension(path) != ImageFormat::tiff) verify_compressed();
     run_itk(path, [&] {
       if (io->GetComponentType() == Component::FLOAT) return read_raw(begin, end, to);
       std::int64_t step = end - begin;
@@ -143,6 +145,13 @@ struct OpenFile {
   Grid grid;
 
  private:
+  void verify_compressed() const {
+    const std::int64_t bytes = element_count<3>(grid.shape) * declared.bytes_per_value;
+    const bool header_too = format_by_extension(path) == ImageFormat::nifti;  // a .nii.gz is compressed as a whole
+    verify_deflated(declared.data_path, header_too ? 0 : declared.data_offset,
+                    header_too ? bytes + declared.data_offset : bytes);
+  }
+
   void read_raw(std::int64_t begin, std::int64_t end, void* to) const {
     io->SetIORegion(slice_region(grid.shape, io->GetNumberOfDimensions(), begin, end));
     io->Read(to);

@@ -20,6 +20,7 @@ namespace kiban::io {
 namespace {
 
 constexpr std::int64_t longest_nifti_axis = 32767, most_tiff_pages = 65535, longest_axis = 2147483647;
+constexpr std::int64_t longest_header = 4096, longest_page_header = 512;  // of what is written here, generously
 
 void require_writable(const std::filesystem::path& path, const Grid& grid) {
   const ImageFormat format = format_by_extension(path);
@@ -89,7 +90,7 @@ void write_checked(const std::filesystem::path& temporary, const std::filesystem
 struct ImageWriter::State {
   State(const std::filesystem::path& path, const Grid& g) : grid(g), format(checked_format(path, g)), output(path) {
     written.resize(static_cast<std::size_t>(grid.nz()));
-    if (format == ImageFormat::metaimage) reserve();
+    reserve();
   }
 
   void write(std::int64_t begin, std::int64_t end, const float* values) {
@@ -127,16 +128,23 @@ struct ImageWriter::State {
 
   std::int64_t slice_size() const { return grid.ny() * grid.nx(); }
 
-  // Writes the header and takes the space, so that a disk that is too small is known before the work and not after it.
+  // Takes the space, so that a disk that is too small is known before the work and not after it. Only MetaIO, which
+  // goes on with a file that is there, keeps it; the others begin the file anew.
   void reserve() {
     const std::filesystem::path& file = output.temporary_path();
-    std::filesystem::remove(file);  // MetaIO extends a file that is there, and this one is empty
+    const std::int64_t pixels = element_count<3>(grid.shape) * static_cast<std::int64_t>(sizeof(float));
+    allocate_file(pixels + longest_header + (format == ImageFormat::tiff ? grid.nz() * longest_page_header : 0));
+    if (format != ImageFormat::metaimage) return std::filesystem::resize_file(file, 0);
+    std::filesystem::remove(file);  // a file that is there would be taken for one with a header
     const std::vector<float> zeros(static_cast<std::size_t>(slice_size()));
     write_checked(file, output.path(), grid, 0, 1, zeros.data());
-    const int descriptor = open(file.c_str(), O_WRONLY | O_CLOEXEC);
-    const auto size = static_cast<off_t>(std::filesystem::file_size(file));
-    const int failure = descriptor < 0 ? errno : posix_fallocate(descriptor, 0, size);
-    if (descriptor >= 0) close(descriptor);
+    allocate_file(static_cast<std::int64_t>(std::filesystem::file_size(file)));
+  }
+
+  void allocate_file(std::int64_t bytes) {
+    const int file = open(output.temporary_path().c_str(), O_WRONLY | O_CLOEXEC);
+    const int failure = file < 0 ? errno : posix_fallocate(file, 0, bytes);
+    if (file >= 0) close(file);
     if (failure != 0) throw write_error(output.path(), failure);
   }
 
