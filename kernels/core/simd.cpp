@@ -26,6 +26,14 @@ std::vector<std::int64_t> usable() {
   return targets;
 }
 
+/// A pointer that HWY_DYNAMIC_DISPATCH hands out before a target was chosen asks the processor anew at every call, which
+/// takes tens of microseconds on a virtual machine. So it is chosen before any kernel runs.
+bool choose_target() {
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  return true;
+}
+[[maybe_unused]] const bool chosen_at_start = choose_target();
+
 }  // namespace
 
 std::string instruction_set() { return lower_name(usable().front()); }
@@ -38,10 +46,12 @@ std::vector<std::string> instruction_sets() {
 
 void pin_instruction_set(std::string_view name) {
   hwy::DisableTargets(0);
+  choose_target();
   if (name == "auto") return;
   for (const std::int64_t target : usable()) {
     if (lower_name(target) != name) continue;
     hwy::DisableTargets(~target);
+    choose_target();
     return;
   }
   throw Error(ErrorCode::usage, fmt::format("the instruction set '{}' is not one of auto, {}", name,
