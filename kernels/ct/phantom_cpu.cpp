@@ -67,11 +67,9 @@ HWY_ATTR void rasterise_row(const UnitBall* balls, std::int64_t count, std::int6
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(floats));
   for (std::int64_t x = 0; x < columns; x += lanes) {
     Vector sum = hn::Zero(floats);
-    for (std::int64_t e = 0; e < count; ++e) {
-      float start[3];
-      row_start(balls[e], static_cast<float>(y), static_cast<float>(z), start);
-      sum = add(sum, density_at(balls[e], start, hn::Iota(floats, static_cast<float>(x))));
-    }
+    for (std::int64_t e = 0; e < count; ++e)
+      sum = add(sum, density_at(balls[e], hn::Iota(floats, static_cast<float>(x)), splat<Vector>(static_cast<float>(y)),
+                                splat<Vector>(static_cast<float>(z))));
     store_lanes(sum, columns - x, out + x);
   }
 }

@@ -22,17 +22,15 @@ KIBAN_HD inline T weighted_chord(const EllipsoidShadow& shadow, T u, T v) {
   return multiply(splat<T>(shadow.density), length);
 }
 
-/// Density of the ball at voxel x of the row that starts at `row` (in the ball's frame).
+/// Density of the ball at a voxel, 0 outside.
 template <class T>
-KIBAN_HD inline T density_at(const UnitBall& ball, const float row[3], T x) {
-  const T b0 = multiply_add(x, splat<T>(ball.dx[0]), splat<T>(row[0]));
-  const T b1 = multiply_add(x, splat<T>(ball.dx[1]), splat<T>(row[1]));
-  const T b2 = multiply_add(x, splat<T>(ball.dx[2]), splat<T>(row[2]));
-  const T squared = multiply_add(b0, b0, multiply_add(b1, b1, multiply(b2, b2)));
+KIBAN_HD inline T density_at(const UnitBall& ball, T x, T y, T z) {
+  T squared = splat<T>(0.0f);
+  for (int a = 0; a < 3; ++a) {
+    const T row =
+        multiply_add(y, splat<T>(ball.dy[a]), multiply_add(z, splat<T>(ball.dz[a]), splat<T>(ball.origin[a])));
+    const T b = multiply_add(x, splat<T>(ball.dx[a]), row);
+    squared = multiply_add(b, b, squared);
+  }
   return where_at_most_one(squared, splat<T>(ball.density));
-}
-
-/// Start of the row of voxels (y, z) in the ball's frame.
-KIBAN_HD inline void row_start(const UnitBall& ball, float y, float z, float row[3]) {
-  for (int a = 0; a < 3; ++a) row[a] = ball.origin[a] + y * ball.dy[a] + z * ball.dz[a];
 }
