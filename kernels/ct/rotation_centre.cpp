@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
+#include <numbers>
 #include <utility>
 
 #include "kernels/core/stream.hpp"
@@ -19,6 +19,11 @@ namespace {
 constexpr std::int64_t kLeastViews = 8, kLeastColumns = 8;
 constexpr std::size_t kMostViews = 400;  ///< more tell nothing new about one number
 constexpr std::size_t kMostPairs = 16;
+/// Of the Nyquist frequency, with a Hann window. At full bandwidth the metric follows how interpolation smooths the
+/// noise, which repeats with every pixel, and not the object.
+constexpr double kCutoff = 0.5;
+constexpr std::int64_t kCoarse = 96, kFine = 256;  ///< points across the disc that is reconstructed
+constexpr double kTolerance = 0.02;                ///< pixels
 
 struct Scan {
   Array<float, 3> line_integrals;  ///< [view,row,column]
@@ -149,19 +154,49 @@ double mirror_centre(const Scan& scan) {
       best_sum = sum;
     }
   }
+  if (best == std::numeric_limits<double>::max() || !(best < 1))
+    throw Error(ErrorCode::input,
+                "no view of the scan mirrors another; if it shows more than air, give the centre of rotation");
   return 0.5 * static_cast<double>(best_sum);
+}
+
+/// What trial reconstructions see: views of one half turn (where both sides of the object are seen, a wrong centre only
+/// blurs, and blurring lowers the metric), with `margin` columns on each side that fade to zero, as a filter would make
+/// a bright rim of the edge of a truncated object.
+Scan prepared(const Scan& scan, std::int64_t margin) {
+  const double first_deg = *std::min_element(scan.angles_deg.begin(), scan.angles_deg.end());
+  std::vector<std::int64_t> chosen;
+  for (std::size_t k = 0; k < scan.angles_deg.size(); ++k)
+    if (std::fmod(scan.angles_deg[k] - first_deg, 360) < 180) chosen.push_back(static_cast<std::int64_t>(k));
+  Scan result{Array<float, 3>({static_cast<std::int64_t>(chosen.size()), scan.rows(), scan.columns() + 2 * margin}),
+              {}};
+  const auto from = scan.line_integrals.host();
+  const auto to = result.line_integrals.host();
+  for (std::int64_t k = 0; k < to.shape[0]; ++k) {
+    const std::int64_t view = chosen[static_cast<std::size_t>(k)];
+    result.angles_deg.push_back(scan.angles_deg[static_cast<std::size_t>(view)]);
+    for (std::int64_t row = 0; row < scan.rows(); ++row)
+      for (std::int64_t u = 0; u < to.shape[2]; ++u) {
+        const std::int64_t inside = std::clamp<std::int64_t>(u - margin, 0, scan.columns() - 1);
+        const double out = static_cast<double>(std::abs(u - margin - inside)) / static_cast<double>(margin + 1);
+        const double share = 0.5 + 0.5 * std::cos(std::numbers::pi * out);
+        to(k, row, u) = static_cast<float>(share * static_cast<double>(from(view, row, inside)));
+      }
+  }
+  return result;
 }
 
 /// Reconstructs about trial centres. Rays are parallel, so that views are filtered once and only the matrices change.
 class Trials {
  public:
-  Trials(const Stream& stream, const Scan& scan) : stream_(Device{}, stream.threads()), scan_(scan) {
-    const std::int64_t views = scan.line_integrals.shape()[0];
-    Filter filter(plan_filter(geometry(0), Window::hann, 1));
+  Trials(const Stream& stream, const Scan& scan)
+      : stream_(Device{}, stream.threads()), margin_(scan.columns() / 2), scan_(prepared(scan, margin_)) {
+    const std::int64_t views = scan_.line_integrals.shape()[0];
+    Filter filter(plan_filter(geometry(0), Window::hann, kCutoff));
     for (std::int64_t first = 0; first < views; first += PanelBlock::kViews) {
-      blocks_.push_back(PanelBlock::make(stream_, scan.rows(), scan.columns(), false));
+      blocks_.push_back(PanelBlock::make(stream_, scan_.rows(), scan_.columns(), false));
       const std::int64_t end = std::min(first + PanelBlock::kViews, views);
-      filter.run(stream_, scan.line_integrals.span().slice(first, end), first, 0, blocks_.back());
+      filter.run(stream_, scan_.line_integrals.span().slice(first, end), first, 0, blocks_.back());
     }
   }
 
@@ -185,7 +220,8 @@ class Trials {
 
  private:
   Geometry geometry(double centre) const {
-    return parallel_scan_geometry({scan_.rows(), scan_.columns(), 1, centre, 1}, scan_.angles_deg);
+    return parallel_scan_geometry({scan_.rows(), scan_.columns(), 1, centre + static_cast<double>(margin_), 1},
+                                  scan_.angles_deg);
   }
 
   static double total_inside(ArrayView<const float, 3> volume) {
@@ -202,7 +238,8 @@ class Trials {
   }
 
   Stream stream_;
-  const Scan& scan_;
+  std::int64_t margin_;  ///< columns that scan_ has more on each side
+  Scan scan_;
   std::vector<PanelBlock> blocks_;
 };
 
@@ -247,12 +284,8 @@ double golden_section(double low, double high, double tolerance, const Function&
 std::vector<std::int64_t> rotation_centre_rows(std::int64_t rows) {
   constexpr std::int64_t kRows = 4;
   std::vector<std::int64_t> chosen;
-  if (rows <= kRows) {
-    chosen.resize(static_cast<std::size_t>(std::max<std::int64_t>(rows, 0)));
-    std::iota(chosen.begin(), chosen.end(), std::int64_t{0});
-    return chosen;
-  }
-  for (std::int64_t i = 0; i < kRows; ++i) chosen.push_back(rows / 4 + (2 * i + 1) * (rows - rows / 2) / (2 * kRows));
+  const std::int64_t count = std::min(rows, kRows), span = std::max(rows / 2, count), first = (rows - span) / 2;
+  for (std::int64_t i = 0; i < count; ++i) chosen.push_back(first + (2 * i + 1) * span / (2 * count));
   return chosen;
 }
 
@@ -268,15 +301,14 @@ double find_rotation_centre(const Stream& stream, Span<const float, 3> line_inte
                  high = std::min(centre + reach, 0.75 * (columns - 1));
     return std::pair(low, high);
   };
-  const double reach = std::max(4.0, columns / 24);
-  const auto [first, last] = within(guess, reach);
+  const double step = std::max(1.0, columns / 320);
+  const auto [first, last] = within(guess, std::max(4.0, columns / 24));
   // The same disc about each trial's axis, all of it on the panel whichever trial is right.
-  const double radius = std::min(first, columns - 1 - last) - 1;
-  const auto coarse = [&](double centre) { return trials.roughness(centre, radius, 128); };
-  const auto fine = [&](double centre) { return trials.roughness(centre, radius, 256); };
-  const double near = scan_for_least(first, last, std::max(1.0, columns / 640), coarse);
-  const auto [low, high] = within(near, std::max(1.5, columns / 400));
-  return golden_section(low, high, 0.05, fine);
+  const double radius = std::min(first, columns - 1 - last) - 2 * step;
+  const auto coarse = [&](double centre) { return trials.roughness(centre, radius, kCoarse); };
+  const auto fine = [&](double centre) { return trials.roughness(centre, radius, kFine); };
+  const double near = scan_for_least(first, last, step, coarse);
+  return golden_section(near - 1.25 * step, near + 1.25 * step, kTolerance, fine);
 }
 
 }  // namespace kiban::ct
