@@ -7,9 +7,10 @@ function(kiban_sim_library)
   file(GLOB_RECURSE kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/*.cu)
   set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX COMPILE_OPTIONS "-Wno-unknown-pragmas")
   # The scheduler acts on behalf of all fibers at once, which ThreadSanitizer would take for races of its own data.
-  set(schedulers ${PROJECT_SOURCE_DIR}/tests/cudasim)
-  set_source_files_properties(${schedulers}/fiber.cpp ${schedulers}/block.cpp ${schedulers}/scheduler.cpp PROPERTIES
-    COMPILE_OPTIONS "-fno-sanitize=thread")
+  if(KIBAN_SANITIZE STREQUAL "thread")
+    set_source_files_properties(fiber.cpp block.cpp scheduler.cpp PROPERTIES
+      COMPILE_OPTIONS "-fno-sanitize=thread" COMPILE_DEFINITIONS CUDASIM_TSAN=1)
+  endif()
   add_library(kiban_sim OBJECT ${simulator} ${kernels})
   target_include_directories(kiban_sim BEFORE PUBLIC ${PROJECT_SOURCE_DIR}/tests/cudasim/include)
   target_link_libraries(kiban_sim PUBLIC kiban::options kiban::kernels)

@@ -1,12 +1,15 @@
 #pragma once
 #include <cstddef>
 
-#if defined(__SANITIZE_THREAD__)
+// The files that are not instrumented themselves are told by the build (cmake/KibanCudaSim.cmake).
+#ifndef CUDASIM_TSAN
+#ifdef __SANITIZE_THREAD__
 #define CUDASIM_TSAN 1
 #else
 #define CUDASIM_TSAN 0
 #endif
-#if defined(__SANITIZE_ADDRESS__)
+#endif
+#ifdef __SANITIZE_ADDRESS__
 #define CUDASIM_ASAN 1
 #else
 #define CUDASIM_ASAN 0

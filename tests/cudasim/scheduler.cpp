@@ -31,8 +31,9 @@ void Scheduler::run(const dim3& grid, const dim3& block, const std::function<voi
   blockDim = block;
 
   main_.adopt_host_thread();
-  Fiber::release(&begin_point_);
+  prepare_stacks();
   for (Block& slot : blocks_) start_block(slot);
+  Fiber::release(&begin_point_);
   Thread* first = pick();
   current_ = first;
   go_on_with(first, main_);  // and back here when no thread is left, or one is at fault
@@ -64,23 +65,28 @@ Thread* Scheduler::pick() {
   return nullptr;
 }
 
+// Under ThreadSanitizer a stack serves the threads of one place in all blocks, and is there before any thread is: what
+// a fiber allocates would seem to race with who frees it.
+void Scheduler::prepare_stacks() {
+  const std::size_t count = CUDASIM_TSAN ? kBlocks * block_.x * block_.y * block_.z : 0;
+  while (taken_ < count) take_stack();
+}
+
+Fiber* Scheduler::take_stack() {
+  if (taken_ == fibers_.size()) fibers_.push_back(std::make_unique<Fiber>(&Scheduler::fiber_entry));
+  fibers_[taken_]->restart();
+  return fibers_[taken_++].get();
+}
+
 Fiber* Scheduler::stack_for(Thread& thread) {
-  std::size_t place = taken_;
   if (CUDASIM_TSAN) {
-    const std::size_t size = std::size_t{block_.x} * block_.y * block_.z;
-    place = static_cast<std::size_t>(thread.block - blocks_) * size + thread.linear;
-  } else if (!idle_.empty()) {
-    Fiber* fiber = idle_.back().fiber;
-    idle_.pop_back();
-    return fiber;
+    const auto slot = static_cast<std::size_t>(thread.block - blocks_);
+    return fibers_[slot * block_.x * block_.y * block_.z + thread.linear].get();
   }
-  while (fibers_.size() <= place) fibers_.push_back(std::make_unique<Fiber>(&Scheduler::fiber_entry));
-  // Under ThreadSanitizer a place serves one thread of every block, and waits in `serve` in between.
-  if (place >= taken_) {
-    for (std::size_t i = taken_; i <= place; ++i) fibers_[i]->restart();
-    taken_ = place + 1;
-  }
-  return fibers_[place].get();
+  if (idle_.empty()) return take_stack();
+  Fiber* fiber = idle_.back().fiber;
+  idle_.pop_back();
+  return fiber;
 }
 
 void Scheduler::go_on_with(Thread* next, Fiber& from) {
@@ -90,6 +96,8 @@ void Scheduler::go_on_with(Thread* next, Fiber& from) {
     to = next->fiber;
     threadIdx = next->index;
     blockIdx = next->block->index();
+  } else {
+    Fiber::release(&end_point_);
   }
   current_ = next;
   if (to == &from) return;
@@ -136,6 +144,7 @@ void Scheduler::exit_current() {
 
 void Scheduler::park() {
   Fiber& self = *current_->fiber;
+  Fiber::release(&end_point_);  // for if it is never resumed, because another thread is at fault
   go_on_with(pick(), self);
 }
 

@@ -42,6 +42,8 @@ class Scheduler {
   Thread* pick();
   bool start_block(Block& block);
   void go_on_with(Thread* next, Fiber& from);
+  void prepare_stacks();
+  Fiber* take_stack();
   Fiber* stack_for(Thread& thread);
   void park();
   void exit_current();
