@@ -4,8 +4,11 @@
 //   KIBAN_FFT_LANES       floats in a vector
 #undef POCKETFFT_HDRONLY_H
 #undef PYTHONIC_INCLUDE_NUMPY_FFT_POCKETFFT_HPP
+// It asks for sizes that are no multiple of the alignment, which the standard forbids and the sanitizers refuse.
+#define aligned_alloc(alignment, bytes) aligned_alloc(alignment, ((bytes) + (alignment)-1) / (alignment) * (alignment))
 #define pocketfft KIBAN_FFT_NAMESPACE
 #include KIBAN_POCKETFFT
+#undef aligned_alloc
 
 namespace kiban::KIBAN_FFT_NAMESPACE {
 
