@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdio>
 #include <iterator>
+#include <limits>
 #include <memory>
 #include <numbers>
 #include <optional>
@@ -29,6 +30,8 @@ namespace {
 
 constexpr const char* root_name = "RTKThreeDCircularGeometry";
 constexpr double matrix_tolerance = 1e-3;  // what RTK itself accepts
+// "No jaw" is the largest double. With RTK's 15 digits it is rounded up, beyond what a double holds.
+constexpr std::string_view largest_as_rtk_writes_it = "1.79769313486232e+308";
 
 struct Parameter {
   const char* name;
@@ -173,6 +176,7 @@ class GeometryParser {
 
   double number_of(const pugi::xml_node& node) const {
     std::string_view text = text_of(node);
+    if (text == largest_as_rtk_writes_it) return std::numeric_limits<double>::max();
     const std::string_view whole = text;
     const std::optional<double> number = take_number(text);
     if (!number || !text.empty())
