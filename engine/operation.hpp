@@ -53,7 +53,8 @@ struct Finding {
 };
 
 /// One request whose inputs have been opened and checked. Used in this order: plan, run, store; destroyed without
-/// `store` it leaves nothing behind.
+/// `store` it leaves nothing behind. Outputs are claimed when `run` begins: after memory was found to suffice, and
+/// before anything is computed that could not be written.
 class Work {
  public:
   virtual ~Work() = default;
@@ -77,7 +78,7 @@ struct Operation {
   std::string update;              ///< what one of `Plan::updates` is: "voxel x view"
   std::vector<Parameter> parameters;
   std::vector<Port> ports;
-  /// Opens and checks the inputs, and claims the outputs. Errors: input, usage.
+  /// Opens and checks the inputs. Errors: input, usage.
   std::function<std::unique_ptr<Work>(const Request&)> load;
 };
 

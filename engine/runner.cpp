@@ -14,20 +14,21 @@ namespace kiban::engine {
 namespace {
 
 std::filesystem::path resolved(const std::filesystem::path& path) {
-  std::error_code ignored;
-  const std::filesystem::path full = std::filesystem::weakly_canonical(path, ignored);
-  return full.empty() ? path : full;
+  std::error_code failed;
+  const std::filesystem::path full = std::filesystem::weakly_canonical(std::filesystem::absolute(path), failed);
+  return failed ? path : full;
 }
 
 /// An output that replaced an input, or another output, would lose it.
 void require_different_files(const Operation& operation, const Request& request) {
-  std::map<std::filesystem::path, std::string> taken;
+  std::map<std::filesystem::path, const Port*> taken;
   for (const Port& port : operation.ports) {
     if (!request.uses(port.name)) continue;
-    const auto [place, is_new] = taken.try_emplace(resolved(request.path(port.name)), port.name);
-    if (!is_new)
-      throw Error(ErrorCode::usage, fmt::format("{} and {} are the same file, {}; name another one", place->second,
-                                                port.name, request.path(port.name).string()));
+    const auto [place, is_new] = taken.try_emplace(resolved(request.path(port.name)), &port);
+    const bool only_read = port.direction == PortDirection::in && place->second->direction == PortDirection::in;
+    if (!is_new && !only_read)
+      throw Error(ErrorCode::usage, fmt::format("{} and {} are the same file, {}; name another one",
+                                                place->second->name, port.name, request.path(port.name).string()));
   }
 }
 

@@ -55,7 +55,7 @@ std::string default_of(const Parameter& parameter) {
 /// "mm; default 1000 mm; above 0"
 std::string facts(const Parameter& parameter) {
   std::vector<std::string> parts;
-  if (!parameter.unit.empty()) parts.push_back("in " + parameter.unit);
+  if (!parameter.unit.empty() && !parameter.default_value) parts.push_back("in " + parameter.unit);
   if (const std::string text = default_of(parameter); !text.empty()) parts.push_back(text);
   if (const std::string range = engine::allowed(parameter); !range.empty()) parts.push_back(range);
   return parts.empty() ? "" : fmt::format(" ({})", fmt::join(parts, "; "));
@@ -143,8 +143,8 @@ void append_markdown(std::string& page, const Operation& operation) {
 }  // namespace
 
 std::string help_text(const Operation& operation) {
-  std::string text = fmt::format("{}: {} (version {})\n\nUsage: {}\n", operation.name, operation.summary,
-                                 operation.version, wrapped(usage_line(operation), 7));
+  const std::string title = fmt::format("{}: {} (version {})", operation.name, operation.summary, operation.version);
+  std::string text = fmt::format("{}\n\nUsage: {}\n", wrapped(title, 0), wrapped(usage_line(operation), 7));
   text += ports_section(operation, PortDirection::in, "Inputs");
   text += ports_section(operation, PortDirection::out, "Outputs");
   text += parameters_section(operation.parameters, "Parameters");

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "engine/operations/ct_inputs.hpp"
 #include "engine/operations/standard.hpp"
 #include "io/geometry/rtk_xml.hpp"
@@ -26,23 +28,24 @@ std::int64_t number_of_views(const Request& request) {
 class GeometryWork : public Work {
  public:
   explicit GeometryWork(const Request& request)
-      : scan_(circular_scan_from(request.parameters, number_of_views(request))), output_(request.path("geometry")) {}
+      : scan_(circular_scan_from(request.parameters, number_of_views(request))), path_(request.path("geometry")) {}
 
   Plan plan(Device) const override {
     Plan plan;
     plan.host_bytes = scan_.size() * sizeof(CircularView);
     return plan;
   }
-  void run(Stream&, Progress&) override {}
+  void run(Stream&, Progress&) override { output_.emplace(path_); }
   void store(Progress& progress) override {
     progress.enter("write");
-    io::write_rtk_xml(output_.temporary_path(), scan_);
-    output_.commit();
+    io::write_rtk_xml(output_->temporary_path(), scan_);
+    output_->commit();
   }
 
  private:
   CircularGeometry scan_;
-  io::OutputFile output_;
+  std::filesystem::path path_;
+  std::optional<io::OutputFile> output_;
 };
 
 }  // namespace

@@ -188,8 +188,8 @@ class SimulateWork : public Work {
         scan_(scan_of(request)),
         panel_(panel_of(request.parameters, *object_, scan_)),
         geometry_(ct::geometry_from_circular(scan_, panel_)),
-        projections_(request.path("projections"), stack_grid(panel_, views())) {
-    if (request.uses("geometry")) geometry_file_.emplace(request.path("geometry"));
+        projections_path_(request.path("projections")) {
+    if (request.uses("geometry")) geometry_path_ = request.path("geometry");
   }
 
   Plan plan(Device device) const override {
@@ -204,6 +204,8 @@ class SimulateWork : public Work {
   }
 
   void run(Stream& stream, Progress& progress) override {
+    projections_.emplace(projections_path_, stack_grid(panel_, views()));
+    if (geometry_path_) geometry_file_.emplace(*geometry_path_);
     object_->prepare(stream, progress);
     const std::int64_t at_a_time = std::min(views(), views_at_a_time(panel_.rows, panel_.columns));
     Array<float, 3> chunk({at_a_time, panel_.rows, panel_.columns}, stream.device());
@@ -216,7 +218,7 @@ class SimulateWork : public Work {
         copy<float, 3>(stream, chunk.span().slice(0, count), on_host.span().slice(0, count));
       stream.synchronize();
       progress.enter("write");
-      projections_.write(first, on_host.span().slice(0, count));
+      projections_->write(first, on_host.span().slice(0, count));
       progress.report(static_cast<double>(first + count) / static_cast<double>(views()));
     }
   }
@@ -224,7 +226,7 @@ class SimulateWork : public Work {
   void store(Progress& progress) override {
     progress.enter("write");
     if (geometry_file_) io::write_rtk_xml(geometry_file_->temporary_path(), scan_);
-    projections_.commit();
+    projections_->commit();
     if (geometry_file_) geometry_file_->commit();
   }
 
@@ -237,7 +239,9 @@ class SimulateWork : public Work {
   CircularGeometry scan_;
   ct::Panel panel_;
   ct::Geometry geometry_;
-  io::ImageWriter projections_;
+  std::filesystem::path projections_path_;
+  std::optional<std::filesystem::path> geometry_path_;
+  std::optional<io::ImageWriter> projections_;
   std::optional<io::OutputFile> geometry_file_;
 };
 

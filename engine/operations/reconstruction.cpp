@@ -96,8 +96,8 @@ class ReconstructionWork : public Work {
         planned_(line_integrals_->planned_geometry()),
         grid_(request.uses("like") ? grid_like(request, to_patient_)
                                    : requested_grid(request.parameters, panel_grid(planned_))),
-        writer_(request.path("volume"), rotated(to_patient_, grid_)) {
-    if (request.uses("preview")) preview_.emplace(request.path("preview"));
+        volume_path_(request.path("volume")) {
+    if (request.uses("preview")) preview_path_ = request.path("preview");
   }
 
   Plan plan(Device device) const override {
@@ -118,6 +118,8 @@ class ReconstructionWork : public Work {
   }
 
   void run(Stream& stream, Progress& progress) override {
+    writer_.emplace(volume_path_, rotated(to_patient_, grid_));
+    if (preview_path_) preview_.emplace(*preview_path_);
     const ct::Geometry geometry = line_integrals_->geometry(stream, progress);
     progress.enter("compute");
     Array<float, 3> volume(grid_.shape, stream.device());
@@ -140,11 +142,11 @@ class ReconstructionWork : public Work {
   void store(Progress& progress) override {
     progress.enter("write");
     for (std::int64_t z = 0; z < grid_.nz(); ++z) {
-      writer_.write(z, result_.span().slice(z, z + 1));
+      writer_->write(z, result_.span().slice(z, z + 1));
       progress.report(1);
     }
     if (preview_) io::write_preview(preview_->temporary_path(), grid_, result_.span());
-    writer_.commit();
+    writer_->commit();
     if (preview_) preview_->commit();
   }
 
@@ -164,7 +166,9 @@ class ReconstructionWork : public Work {
   ct::FilteredBackprojectionOptions options_;
   ct::Geometry planned_;
   Grid grid_;  ///< in the scanner's frame
-  io::ImageWriter writer_;
+  std::filesystem::path volume_path_;
+  std::optional<std::filesystem::path> preview_path_;
+  std::optional<io::ImageWriter> writer_;
   std::optional<io::OutputFile> preview_;
   Array<float, 3> result_;
 };

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "engine/operations/standard.hpp"
 #include "io/image/image_file.hpp"
 #include "kernels/skeleton/affine.hpp"
@@ -13,7 +15,7 @@ class AffineWork : public Work {
       : scale_(static_cast<float>(request.parameters.real("scale"))),
         offset_(static_cast<float>(request.parameters.real("offset"))),
         input_(request.path("input")),
-        output_(request.path("output"), input_.grid()) {}
+        output_path_(request.path("output")) {}
 
   Plan plan(Device) const override {
     const Shape<3>& shape = input_.grid().shape;
@@ -28,6 +30,7 @@ class AffineWork : public Work {
   void run(Stream& stream, Progress& progress) override {
     const Shape<3>& shape = input_.grid().shape;
     const Shape<3> one_slice{1, shape[1], shape[2]};
+    output_.emplace(output_path_, input_.grid());
     Array<float, 3> host(one_slice), device(one_slice, stream.device());
     for (std::int64_t z = 0; z < shape[0]; ++z) {
       progress.enter("read");
@@ -38,20 +41,21 @@ class AffineWork : public Work {
       copy<float, 3>(stream, device.span(), host.span());
       stream.synchronize();
       progress.enter("write");
-      output_.write(z, host.span());
+      output_->write(z, host.span());
       progress.report(static_cast<double>(z + 1) / static_cast<double>(shape[0]));
     }
   }
 
   void store(Progress& progress) override {
     progress.enter("write");
-    output_.commit();
+    output_->commit();
   }
 
  private:
   float scale_, offset_;
   io::ImageReader input_;
-  io::ImageWriter output_;
+  std::filesystem::path output_path_;
+  std::optional<io::ImageWriter> output_;
 };
 
 }  // namespace

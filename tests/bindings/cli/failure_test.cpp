@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <limits>
+#include <thread>
 
 #include "io/image/image_file.hpp"
 #include "tests/bindings/cli/kiban_command.hpp"
@@ -39,7 +40,7 @@ TEST(Failures, UsageIsTwo) {
 
 TEST(Failures, ADeviceThatIsNotThereIsFour) {
   const SmallScan scan;
-  expect_refusal(scan, {"--volume", scan.folder / "out.mha", "--device", "cuda:99"}, 4, "cuda");
+  expect_refusal(scan, {"--volume", scan.folder / "out.mha", "--device", "cuda:99"}, 4, "CUDA");
   expect_refusal(scan, {"--volume", scan.folder / "out.mha", "--device", "sim"}, 4, "simulator");
 }
 
@@ -142,9 +143,9 @@ TEST(Failures, StandardOutputThatCannotBeWritten) {
 
 /// Starts a run that takes long, and sends the signals once its partial output is there.
 Finished interrupt(const Folder& folder, const std::vector<int>& signals) {
-  Process process(kiban_command({"run", "ct.simulate", "--phantom", "shepp-logan", "--views", "100000", "--columns",
-                                 "512", "--projections", folder / "p.mha", "--geometry", folder / "g.xml"}));
-  while (process.running() && folder.names().empty()) usleep(1000);
+  Process process(kiban_command({"run", "ct.simulate", "--phantom", "shepp-logan", "--views", "20000", "--columns",
+                                 "64", "--projections", folder / "p.mha", "--geometry", folder / "g.xml"}));
+  while (process.running() && folder.names().empty()) std::this_thread::yield();
   for (const int signal : signals) process.signal(signal);
   return process.wait();
 }

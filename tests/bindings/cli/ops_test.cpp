@@ -23,9 +23,8 @@ TEST(Ops, HelpShowsUnitsDefaultsRangesAndPorts) {
   const Finished ops = kiban({"ops", "ct.geometry"}), help = kiban({"run", "ct.geometry", "--help"});
   EXPECT_EQ(ops.out, help.out);
   EXPECT_EQ(help.status, 0);
-  for (const char* part :
-       {"--sid-mm X", "in mm; default 1000 mm; above 0", "forward, reverse", "--geometry PATH", "required", "--views N",
-        "those of the projections", "--device", "--threads", "--simd", "--json"})
+  for (const char* part : {"--sid-mm X", "default 1000 mm; above 0", "forward, reverse", "--geometry PATH", "required",
+                           "--views N", "those of the projections", "--device", "--threads", "--simd", "--json"})
     EXPECT_NE(help.out.find(part), std::string::npos) << part << " is missing in\n" << help.out;
   // Whatever else is wrong, help is given.
   EXPECT_EQ(kiban({"run", "ct.geometry", "--nonsense", "--help"}).out, help.out);
@@ -37,12 +36,12 @@ TEST(Ops, HelpOfEveryOperationNamesEveryOption) {
     for (const engine::Port& port : operation.ports) EXPECT_NE(help.find("--" + port.name), std::string::npos);
     for (const engine::Parameter& parameter : operation.parameters) {
       EXPECT_NE(help.find("--" + parameter.name), std::string::npos);
-      EXPECT_TRUE(parameter.unit.empty() || help.find("in " + parameter.unit) != std::string::npos) << parameter.name;
+      EXPECT_TRUE(parameter.unit.empty() || help.find(" " + parameter.unit) != std::string::npos) << parameter.name;
     }
     std::size_t longest = 0, begin = 0;
     for (std::size_t end; (end = help.find('\n', begin)) != std::string::npos; begin = end + 1)
       longest = std::max(longest, end - begin);
-    EXPECT_LE(longest, 110U) << operation.name;
+    EXPECT_LE(longest, 100U) << operation.name;
   }
 }
 
@@ -79,7 +78,7 @@ TEST(Commands, UsageErrorsSuggestTheNearestName) {
   expect_failure({"ops", "ct.fdk", "ct.fbp"}, 2, "unexpected argument ct.fbp");
   expect_failure({"devices", "--jason"}, 2, "did you mean --json?");
   expect_failure({"run"}, 2, "name of an operation");
-  expect_failure({"run", "--json", "ct.fdk"}, 2, "name of an operation");
+  expect_failure({"run", "--threads", "ct.fdk"}, 2, "name of an operation");
   EXPECT_EQ(kiban({"--help"}).status, 0);
   EXPECT_EQ(kiban({"run", "--help"}).status, 0);
   EXPECT_EQ(kiban({"devices", "--help"}).status, 0);
