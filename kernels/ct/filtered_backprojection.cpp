@@ -7,6 +7,7 @@
 
 #include "kernels/core/backends.hpp"
 #include "kernels/ct/field_of_view.hpp"
+#include "kernels/ct/staging.hpp"
 
 namespace kiban::ct {
 
@@ -30,6 +31,7 @@ struct FilteredBackprojection::State {
   FilteredBackprojectionOptions options;
   std::int64_t rows, columns;
   std::vector<ProjectionMatrix> matrices;
+  Staging staging;
   Filter filter;
   PanelBlock block;
   Span<float, 3> volume;
@@ -53,8 +55,10 @@ FilteredBackprojection::FilteredBackprojection(Stream stream, const Geometry& ge
   Filter filter(plan_filter(geometry, options.window, options.cutoff));
   PanelBlock block =
       PanelBlock::make(stream, geometry.rows, geometry.columns, wants_columns(stream.device(), matrices));
-  state_ = std::make_unique<State>(State{std::move(stream), options, geometry.rows, geometry.columns,
-                                         std::move(matrices), std::move(filter), std::move(block), volume});
+  Staging staging(stream, geometry.rows, geometry.columns);
+  state_ =
+      std::make_unique<State>(State{std::move(stream), options, geometry.rows, geometry.columns, std::move(matrices),
+                                    std::move(staging), std::move(filter), std::move(block), volume});
   zero(state_->stream, volume);
 }
 
@@ -68,8 +72,9 @@ void FilteredBackprojection::add(Span<const float, 3> projections) {
                                               "geometry that was written for these projections",
                                               s.views()));
   for (std::int64_t done = 0; done < n;) {
-    const std::int64_t some = std::min(n - done, PanelBlock::kViews - s.filled);
-    s.filter.run(s.stream, projections.slice(done, done + some), s.views_done, s.filled, s.block);
+    const std::int64_t some = std::min({n - done, PanelBlock::kViews - s.filled, s.staging.most_views()});
+    const Span<const float, 3> staged = s.staging.stage(projections.slice(done, done + some));
+    s.filter.run(s.stream, staged, s.views_done, s.filled, s.block);
     done += some;
     s.views_done += some;
     s.filled += some;
@@ -99,12 +104,11 @@ std::size_t FilteredBackprojection::workspace_bytes(Device device, const Geometr
   const bool columns_contiguous = wants_columns(device, matrices);
   const std::size_t block = PanelBlock::bytes(geometry.rows, geometry.columns, columns_contiguous);
   if (device.kind == DeviceKind::cpu) return block;
-  const auto pixels = static_cast<std::size_t>(geometry.rows) * static_cast<std::size_t>(geometry.columns);
   const std::size_t padded = static_cast<std::size_t>(geometry.rows) *
                              static_cast<std::size_t>(padded_length(geometry.columns) + 2) * PanelBlock::kViews;
-  // Rows and their spectra, the projections as they came, and with textures the block once more.
-  return block * (options.interpolation == Interpolation::texture ? 2 : 1) +
-         (2 * padded + pixels * PanelBlock::kViews) * sizeof(float);
+  // Rows and their spectra, views on their way, and with textures the block once more.
+  return block * (options.interpolation == Interpolation::texture ? 2 : 1) + 2 * padded * sizeof(float) +
+         staging_bytes(device, geometry.rows, geometry.columns);
 }
 
 }  // namespace kiban::ct

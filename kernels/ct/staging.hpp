@@ -1,0 +1,35 @@
+#pragma once
+#include <memory>
+
+#include "kernels/core/array.hpp"
+
+namespace kiban::ct {
+
+/// Brings views from host memory to the device that works on them. On a GPU they travel through two pinned buffers on a
+/// stream of their own, so that one block is on its way while the one before is being worked on; on a CPU, or if they
+/// are there already, nothing moves.
+class Staging {
+ public:
+  /// `stream`: whose work reads the staged views.
+  ///   rows, columns   pixels of a view
+  Staging(Stream stream, std::int64_t rows, std::int64_t columns);
+
+  /// Views that `stage` takes at once, at most: few on a GPU, so that the first ones arrive soon and buffers stay
+  /// small.
+  std::int64_t most_views() const { return most_views_; }
+
+  /// The same views on the stream's device, for work that is queued on the stream before the next call of `stage`.
+  ///   views [n,row,column]   n <= most_views(); host memory may be changed once this returns
+  /// Errors: internal (shape) · device (memory). Cost on a GPU: one copy on the host, by the stream's threads.
+  Span<const float, 3> stage(Span<const float, 3> views);
+
+ private:
+  Stream stream_;
+  std::int64_t rows_, columns_, most_views_;
+  std::shared_ptr<void> state_;  ///< the backend's: buffers, copy stream, events; made when first needed
+};
+
+/// Device and pinned host memory that staging takes, each.
+std::size_t staging_bytes(Device device, std::int64_t rows, std::int64_t columns);
+
+}  // namespace kiban::ct
