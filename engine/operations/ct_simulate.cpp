@@ -11,6 +11,7 @@
 #include "io/output_file.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/ct/joseph.hpp"
+#include "kernels/ct/noise.hpp"
 #include "kernels/ct/phantom.hpp"
 
 namespace kiban::engine {
@@ -188,6 +189,8 @@ class SimulateWork : public Work {
         scan_(scan_of(request)),
         panel_(panel_of(request.parameters, *object_, scan_)),
         geometry_(ct::geometry_from_circular(scan_, panel_)),
+        photons_(request.parameters.has("photons") ? request.parameters.real("photons") : 0),
+        seed_(static_cast<std::uint64_t>(request.parameters.integer("seed"))),
         projections_path_(request.path("projections")) {
     if (request.uses("geometry")) geometry_path_ = request.path("geometry");
   }
@@ -214,6 +217,7 @@ class SimulateWork : public Work {
       const std::int64_t count = std::min(at_a_time, views() - first);
       progress.enter("compute");
       object_->project(stream, geometry_, first, chunk.span().slice(0, count));
+      if (photons_ > 0) ct::add_poisson_noise(stream, photons_, seed_, first, chunk.span().slice(0, count));
       if (chunk.device() != on_host.device())
         copy<float, 3>(stream, chunk.span().slice(0, count), on_host.span().slice(0, count));
       stream.synchronize();
@@ -239,6 +243,8 @@ class SimulateWork : public Work {
   CircularGeometry scan_;
   ct::Panel panel_;
   ct::Geometry geometry_;
+  double photons_;  ///< a pixel behind nothing; 0: no noise
+  std::uint64_t seed_;
   std::filesystem::path projections_path_;
   std::optional<std::filesystem::path> geometry_path_;
   std::optional<io::ImageWriter> projections_;
@@ -292,6 +298,11 @@ Operation ct_simulate() {
   };
   for (Parameter& parameter : circular_scan_parameters()) operation.parameters.push_back(std::move(parameter));
   const std::vector<Parameter> rest = {
+      Parameter::real("photons", "", "Photons a pixel gets without an object; counts are then Poisson's")
+          .or_else("no noise")
+          .at_least(1)
+          .at_most(1e12),
+      Parameter::integer("seed", "", "Of the noise: the same seed gives the same counts").by_default(0).at_least(0),
       Parameter::real("mu-water", "mm^-1", "Attenuation of water: the volume is then taken to be in HU")
           .or_else("the volume is in mm^-1")
           .above(0)

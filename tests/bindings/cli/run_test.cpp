@@ -145,6 +145,25 @@ TEST(Ct, PatientPositionsTurnTheFrameNotTheVoxels) {
             1e-6);
 }
 
+TEST(Ct, NoiseIsOfThePhotonsAndOfTheSeed) {
+  const SmallScan clean;
+  const auto noisy = [&](const std::string& photons, const std::string& seed, const std::string& name) {
+    const Finished finished = kiban({"run", "ct.simulate", "--phantom", "shepp-logan", "--views", "24", "--columns",
+                                     "32", "--photons", photons, "--seed", seed, "--projections", clean.folder / name,
+                                     "--geometry", clean.folder / "again.xml"});
+    EXPECT_EQ(finished.status, 0) << finished.err;
+    return to_vector(io::read_volume(clean.folder / name).values.span());
+  };
+  const auto truth = to_vector(io::read_volume(clean.projections).values.span());
+  const auto few = noisy("10000", "1", "a.mha"), again = noisy("10000", "1", "b.mha"),
+             other = noisy("10000", "2", "c.mha"), many = noisy("1000000", "1", "d.mha");
+  EXPECT_EQ(few, again);
+  EXPECT_NE(few, other);
+  // A hundred times the photons, a tenth of the noise.
+  const double ratio = root_mean_square_error(few, truth) / root_mean_square_error(many, truth);
+  EXPECT_NEAR(ratio, 10, 1.5);
+}
+
 TEST(Ct, AVolumeIsProjectedWhereItLies) {
   const Folder folder;
   Array<float, 3> ones({9, 9, 9});

@@ -1,0 +1,137 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "engine/operations/standard.hpp"
+#include "engine/registry.hpp"
+#include "engine/runner.hpp"
+#include "io/hdf5/exchange_file.hpp"
+#include "io/image/image_file.hpp"
+#include "tests/support/compare.hpp"
+#include "tests/support/process.hpp"
+
+namespace kiban::engine {
+namespace {
+
+using Texts = std::map<std::string, std::string>;
+
+Report run_on(Device device, const std::string& name, const Texts& given) {
+  static const Registry registry(standard_operations());
+  const Operation& operation = registry.find(name);
+  Stream stream(device, 2);
+  Progress progress;
+  return run(operation, request_from_text(operation, given), stream, progress);
+}
+
+std::vector<float> values_of(const std::string& path) { return test::to_vector(io::read_volume(path).values.span()); }
+
+/// Every operation from file to file on every device, beside the CPU.
+class OperationOnDevice : public testing::TestWithParam<Device> {
+ protected:
+  /// Runs it on the CPU and on the device; `given` lacks the path of the output port `out`.
+  void expect_same(const std::string& operation, Texts given, const std::string& out, double bound) {
+    std::vector<float> results[2];
+    for (const Device device : {Device{}, GetParam()}) {
+      given[out] = folder_ / (name(device) + ".mha");
+      const Report report = run_on(device, operation, given);
+      EXPECT_EQ(report.device, name(device));
+      results[device == Device{} ? 0 : 1] = values_of(given[out]);
+    }
+    if (GetParam() == Device{}) results[1] = results[0];
+    EXPECT_LT(test::relative_l2(results[1], results[0]), bound) << operation;
+  }
+  /// Projections and geometry of a small scan.
+  Texts scan() {
+    const Texts texts = {{"projections", folder_ / "p.mha"}, {"geometry", folder_ / "g.xml"}};
+    Texts given = texts;
+    given.insert({{"phantom", "shepp-logan"}, {"views", "40"}, {"columns", "16"}, {"rows", "12"}});
+    run_on(Device{}, "ct.simulate", given);
+    return texts;
+  }
+  /// A raw parallel scan of a disc that circles about column 20.5 of 48.
+  std::string raw_scan() {
+    const std::int64_t views = 60, rows = 2, columns = 48;
+    Array<float, 3> counts({views, rows, columns}), flats({1, rows, columns}), darks({1, rows, columns});
+    std::fill_n(flats.host().data, rows * columns, 1000.0F);
+    std::fill_n(darks.host().data, rows * columns, 10.0F);
+    std::vector<double> angles;
+    for (std::int64_t k = 0; k < views; ++k) {
+      angles.push_back(180.0 * static_cast<double>(k) / static_cast<double>(views));
+      const double disc = 20.5 + 5 * std::cos(angles.back() * std::numbers::pi / 180);
+      for (std::int64_t i = 0; i < rows * columns; ++i) {
+        const double x = (static_cast<double>(i % columns) - disc) / 8;
+        const double chord = 2 * std::sqrt(std::max(0.0, 1 - x * x));
+        counts.host().data[k * rows * columns + i] = static_cast<float>(10 + 990 * std::exp(-chord));
+      }
+    }
+    io::write_exchange(folder_ / "scan.h5", counts.span(), flats.span(), darks.span(), angles);
+    return folder_ / "scan.h5";
+  }
+
+  test::Folder folder_;
+};
+
+TEST_P(OperationOnDevice, SkeletonAffine) {
+  const Grid grid = Grid::centred({3, 5, 7}, {1, 1, 1});
+  const std::vector<float> values = test::uniform(3 * 5 * 7, 3);
+  io::write_image(folder_ / "in.mha", grid, {values.data(), grid.shape});
+  expect_same("skeleton.affine", {{"input", folder_ / "in.mha"}, {"scale", "3"}, {"offset", "0.1"}}, "output", 1e-6);
+}
+
+TEST_P(OperationOnDevice, SimulateAPhantom) {
+  expect_same("ct.simulate",
+              {{"phantom", "shepp-logan"}, {"views", "5"}, {"columns", "14"}, {"geometry", folder_ / "g.xml"}},
+              "projections", 1e-5);
+}
+
+TEST_P(OperationOnDevice, SimulateNoise) {
+  expect_same("ct.simulate",
+              {{"phantom", "shepp-logan"},
+               {"views", "5"},
+               {"columns", "14"},
+               {"photons", "1000"},
+               {"seed", "7"},
+               {"geometry", folder_ / "g.xml"}},
+              "projections", 1e-5);
+}
+
+TEST_P(OperationOnDevice, SimulateAVolume) {
+  const Grid grid = Grid::centred({6, 5, 7}, {10, 10, 10});
+  const std::vector<float> values = test::uniform(6 * 5 * 7, 3);
+  io::write_image(folder_ / "in.mha", grid, {values.data(), grid.shape});
+  expect_same("ct.simulate",
+              {{"volume", folder_ / "in.mha"}, {"views", "5"}, {"columns", "14"}, {"geometry", folder_ / "g.xml"}},
+              "projections", 1e-5);
+}
+
+TEST_P(OperationOnDevice, Fdk) {
+  Texts given = scan();
+  given.insert({{"size", "12,10,12"}, {"window", "hann"}, {"mu-water", "0.02"}});
+  expect_same("ct.fdk", given, "volume", 1e-5);
+}
+
+TEST_P(OperationOnDevice, FdkWithTextures) {
+  Texts given = scan();
+  given.insert({{"size", "12,10,12"}, {"interpolation", "texture"}});
+  expect_same("ct.fdk", given, "volume", 1e-3);
+}
+
+TEST_P(OperationOnDevice, FbpOfARawScan) {
+  expect_same("ct.fbp", {{"scan", raw_scan()}, {"centre", "20.5"}, {"size", "20,2,20"}}, "volume", 1e-5);
+}
+
+TEST_P(OperationOnDevice, FbpFindsTheCentre) {
+  const Report report = run_on(GetParam(), "ct.fbp",
+                               {{"scan", raw_scan()}, {"volume", folder_ / "v.mha"}, {"preview", folder_ / "v.png"}});
+  ASSERT_EQ(report.findings.size(), 1U);
+  EXPECT_EQ(report.findings[0].name, "centre");
+  EXPECT_NEAR(report.findings[0].value, 20.5, 0.25);
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, OperationOnDevice, testing::ValuesIn(test::devices_under_test()),
+                         [](const auto& device) { return test::test_name(device.param); });
+
+}  // namespace
+}  // namespace kiban::engine
