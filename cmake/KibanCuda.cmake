@@ -8,6 +8,10 @@ if(KIBAN_CUDA)
     set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 100)
     enable_language(CUDA)
     set(CMAKE_CUDA_STANDARD 20)
+    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # Debian 12's CMake does not know that nvcc can
+      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+      set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+    endif()
     set(CMAKE_CUDA_RUNTIME_LIBRARY Static)  # a binary that starts on a machine without CUDA
     find_package(CUDAToolkit REQUIRED)
     set(KIBAN_HAS_CUDA ON)

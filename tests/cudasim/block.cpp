@@ -175,7 +175,7 @@ bool Block::exit(Thread& thread) {
   warp.present &= ~(1u << thread.lane());
   // Those who waited for nobody but this thread go on: a thread that has exited is not waited for.
   if (live_ > 0 && waiting_ == live_) return release_barrier();
-  for (unsigned lane = 0; lane < 32; ++lane) {
+  for (unsigned lane = 0; lane < 32 && warp.arrived != 0; ++lane) {
     if (!(warp.arrived >> lane & 1)) continue;
     if (!release_collective(warp, 32 * w, threads_[32 * w + lane].mask, nullptr)) return false;
   }
