@@ -80,6 +80,10 @@ struct Operation {
   std::vector<Port> ports;
   /// Opens and checks the inputs. Errors: input, usage.
   std::function<std::unique_ptr<Work>(const Request&)> load;
+
+  /// Adds to what is declared, for parameters that several operations share.
+  void add(const std::vector<Parameter>& more) { parameters.insert(parameters.end(), more.begin(), more.end()); }
+  void add(const std::vector<Port>& more) { ports.insert(ports.end(), more.begin(), more.end()); }
 };
 
 /// A request from texts as a command line has them. Keys of `given` are names of parameters and ports.

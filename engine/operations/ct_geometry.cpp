@@ -67,7 +67,7 @@ Operation ct_geometry() {
                               .or_else("those of the projections")
                               .at_least(1)
                               .at_most(1000000)};
-  for (Parameter& parameter : circular_scan_parameters()) operation.parameters.push_back(std::move(parameter));
+  operation.add(circular_scan_parameters());
   operation.load = [](const Request& request) { return std::make_unique<GeometryWork>(request); };
   return operation;
 }

@@ -5,132 +5,15 @@
 #include <optional>
 
 #include "engine/operations/ct_inputs.hpp"
-#include "engine/operations/patient_position.hpp"
+#include "engine/operations/projected_object.hpp"
 #include "engine/operations/standard.hpp"
 #include "io/geometry/rtk_xml.hpp"
 #include "io/output_file.hpp"
 #include "kernels/core/error.hpp"
-#include "kernels/ct/joseph.hpp"
 #include "kernels/ct/noise.hpp"
-#include "kernels/ct/phantom.hpp"
 
 namespace kiban::engine {
 namespace {
-
-/// What is projected, and the cylinder about the rotation axis (y) that holds it.
-class Object {
- public:
-  virtual ~Object() = default;
-  virtual double radius_mm() const = 0;
-  virtual double half_height_mm() const = 0;
-  virtual std::size_t device_bytes() const { return 0; }
-  virtual std::size_t host_bytes() const { return 0; }
-  /// Called once, before the first `project`.
-  virtual void prepare(Stream&, Progress&) {}
-  virtual void project(Stream& stream, const ct::Geometry& geometry, std::int64_t first, Span<float, 3> views) = 0;
-};
-
-class Phantom : public Object {
- public:
-  explicit Phantom(const Values& values)
-      : ellipsoids_(ct::shepp_logan(values.real("scale-mm"), values.real("density"))) {}
-
-  double radius_mm() const override {
-    double radius = 0;
-    for (const ct::Ellipsoid& e : ellipsoids_)
-      radius =
-          std::max(radius, std::hypot(e.centre_mm[0], e.centre_mm[2]) + std::max(e.semi_axes_mm[0], e.semi_axes_mm[2]));
-    return radius;
-  }
-  double half_height_mm() const override {
-    double height = 0;
-    for (const ct::Ellipsoid& e : ellipsoids_) height = std::max(height, std::abs(e.centre_mm[1]) + e.semi_axes_mm[1]);
-    return height;
-  }
-  void project(Stream& stream, const ct::Geometry& geometry, std::int64_t first, Span<float, 3> views) override {
-    ct::project_ellipsoids(stream, ellipsoids_, geometry, first, views);
-  }
-
- private:
-  std::vector<ct::Ellipsoid> ellipsoids_;
-};
-
-class VoxelObject : public Object {
- public:
-  explicit VoxelObject(const Request& request)
-      : reader_(request.path("volume")),
-        grid_(rotated(transposed(patient_from_scanner(request.parameters.text("patient-position"))), reader_.grid())),
-        mu_water_(request.parameters.has("mu-water") ? request.parameters.real("mu-water") : 0) {
-    if (!request.parameters.flag("centre-volume")) return;
-    grid_.origin = grid_.origin -
-                   grid_.world({0.5 * static_cast<double>(grid_.nx() - 1), 0.5 * static_cast<double>(grid_.ny() - 1),
-                                0.5 * static_cast<double>(grid_.nz() - 1)});
-  }
-
-  double radius_mm() const override {
-    return farthest([](const Vec3& p) { return std::hypot(p[0], p[2]); });
-  }
-  double half_height_mm() const override {
-    return farthest([](const Vec3& p) { return std::abs(p[1]); });
-  }
-  std::size_t device_bytes() const override {
-    return static_cast<std::size_t>(element_count<3>(grid_.shape)) * sizeof(float);
-  }
-  std::size_t host_bytes() const override { return device_bytes(); }
-
-  void prepare(Stream& stream, Progress& progress) override {
-    progress.enter("read");
-    Array<float, 3> values(grid_.shape);
-    reader_.read(0, grid_.nz(), values.span());
-    io::require_finite(values.span(), "slice", reader_.path(), 0);
-    if (mu_water_ > 0) to_attenuation(values.host());
-    progress.enter("compute");
-    if (stream.device() == values.device()) {
-      volume_ = std::move(values);
-      return;
-    }
-    volume_ = Array<float, 3>(grid_.shape, stream.device());
-    copy<float, 3>(stream, values.span(), volume_.span());
-    stream.synchronize();
-  }
-
-  void project(Stream& stream, const ct::Geometry& geometry, std::int64_t first, Span<float, 3> views) override {
-    ct::joseph_project(stream, volume_.span(), grid_, geometry, first, views);
-  }
-
- private:
-  /// HU to mm^-1; what is thinner than nothing (metal artefacts, padding of -2000 HU) absorbs nothing.
-  void to_attenuation(const ArrayView<float, 3>& values) const {
-    for (std::int64_t i = 0; i < values.size(); ++i)
-      values.data[i] = static_cast<float>(std::max(0.0, mu_water_ * (1 + values.data[i] * 1e-3)));
-  }
-
-  template <class Distance>
-  double farthest(const Distance& distance) const {
-    double most = 0;
-    for (int corner = 0; corner < 8; ++corner) {
-      const auto end = [&](int axis, std::int64_t count) {
-        return (corner >> axis & 1) ? static_cast<double>(count) - 0.5 : -0.5;
-      };
-      most = std::max(most, distance(grid_.world({end(0, grid_.nx()), end(1, grid_.ny()), end(2, grid_.nz())})));
-    }
-    return most;
-  }
-
-  io::ImageReader reader_;
-  Grid grid_;
-  double mu_water_;
-  Array<float, 3> volume_;
-};
-
-std::unique_ptr<Object> object_of(const Request& request) {
-  const bool phantom = request.parameters.has("phantom"), volume = request.uses("volume");
-  if (phantom == volume)
-    throw Error(ErrorCode::usage, phantom ? "phantom and volume contradict each other; give one of them"
-                                          : "what is to be projected? give phantom or volume");
-  if (phantom) return std::make_unique<Phantom>(request.parameters);
-  return std::make_unique<VoxelObject>(request);
-}
 
 CircularGeometry scan_of(const Request& request) {
   if (!request.uses("scan-geometry")) {
@@ -148,7 +31,8 @@ CircularGeometry scan_of(const Request& request) {
 }
 
 /// The pitch with which a panel of rows x columns holds the shadow of a cylinder about the axis, seen from anywhere.
-double covering_pitch(const Object& object, const CircularGeometry& scan, std::int64_t rows, std::int64_t columns) {
+double covering_pitch(const ProjectedObject& object, const CircularGeometry& scan, std::int64_t rows,
+                      std::int64_t columns) {
   double half_width = 0, half_height = 0;
   for (const CircularView& view : scan) {
     const double sid = view.source_to_isocentre_mm, sdd = view.source_to_detector_mm, radius = object.radius_mm();
@@ -167,7 +51,7 @@ double covering_pitch(const Object& object, const CircularGeometry& scan, std::i
                       half_height / static_cast<double>(std::max<std::int64_t>(rows - 2, 1)));
 }
 
-ct::Panel panel_of(const Values& values, const Object& object, const CircularGeometry& scan) {
+ct::Panel panel_of(const Values& values, const ProjectedObject& object, const CircularGeometry& scan) {
   const std::int64_t columns = values.integer("columns");
   const std::int64_t rows = values.has("rows") ? values.integer("rows") : columns;
   const double pitch = values.has("pixel-mm") ? values.real("pixel-mm") : covering_pitch(object, scan, rows, columns);
@@ -185,7 +69,7 @@ Grid stack_grid(const ct::Panel& panel, std::int64_t views) {
 class SimulateWork : public Work {
  public:
   explicit SimulateWork(const Request& request)
-      : object_(object_of(request)),
+      : object_(projected_object(request)),
         scan_(scan_of(request)),
         panel_(panel_of(request.parameters, *object_, scan_)),
         geometry_(ct::geometry_from_circular(scan_, panel_)),
@@ -239,7 +123,7 @@ class SimulateWork : public Work {
  private:
   std::int64_t views() const { return static_cast<std::int64_t>(scan_.size()); }
 
-  std::unique_ptr<Object> object_;
+  std::unique_ptr<ProjectedObject> object_;
   CircularGeometry scan_;
   ct::Panel panel_;
   ct::Geometry geometry_;
@@ -260,12 +144,10 @@ Operation ct_simulate() {
   operation.update = "pixel";
   operation.notes = {
       "The projections are line integrals, without unit: mm^-1 along mm.",
-      "The phantom is the three-dimensional Shepp-Logan head, y along the patient. With the default density its brain "
-      "is "
-      "close to water: 0.0204 mm^-1.",
+      "The phantom is the three-dimensional Shepp-Logan head, y along the patient. With the default density its "
+      "brain is close to water: 0.0204 mm^-1.",
       "A volume is taken in mm^-1, or in HU with `--mu-water`; its world is the scanner's frame (IEC 61217, rotation "
-      "about "
-      "y) unless `--patient-position` says how the patient lay.",
+      "about y) unless `--patient-position` says how the patient lay.",
   };
   operation.ports = {
       {"volume", PortDirection::in, PortKind::volume, false, "What to project, instead of a phantom"},
@@ -275,16 +157,8 @@ Operation ct_simulate() {
       {"geometry", PortDirection::out, PortKind::geometry, false,
        "RTK's geometry XML of the scan; required unless scan-geometry is given"},
   };
-  operation.parameters = {
-      Parameter::choice("phantom", {"shepp-logan"}, "What to project").or_else("the volume is projected"),
-      Parameter::real("scale-mm", "mm", "Half edge of the cube that the phantom fills")
-          .by_default(116.0)
-          .above(0)
-          .at_most(1e5),
-      Parameter::real("density", "", "Factor on the phantom's densities, of which the skull's is 2 mm^-1")
-          .by_default(0.02)
-          .above(0)
-          .at_most(1e3),
+  operation.add(projected_object_parameters());
+  operation.add(std::vector<Parameter>{
       Parameter::integer("columns", "", "Pixels along a detector row").by_default(256).at_least(1).at_most(65535),
       Parameter::integer("rows", "", "Pixels along a detector column")
           .or_else("as many as columns")
@@ -295,22 +169,15 @@ Operation ct_simulate() {
           .above(0)
           .at_most(1e4),
       Parameter::integer("views", "", "Number of views").by_default(360).at_least(1).at_most(1000000),
-  };
-  for (Parameter& parameter : circular_scan_parameters()) operation.parameters.push_back(std::move(parameter));
-  const std::vector<Parameter> rest = {
+  });
+  operation.add(circular_scan_parameters());
+  operation.add(std::vector<Parameter>{
       Parameter::real("photons", "", "Photons a pixel gets without an object; counts are then Poisson's")
           .or_else("no noise")
           .at_least(1)
           .at_most(1e12),
       Parameter::integer("seed", "", "Of the noise: the same seed gives the same counts").by_default(0).at_least(0),
-      Parameter::real("mu-water", "mm^-1", "Attenuation of water: the volume is then taken to be in HU")
-          .or_else("the volume is in mm^-1")
-          .above(0)
-          .at_most(10),
-      Parameter::flag("centre-volume", "Move the middle of the volume to the isocentre"),
-      patient_position_parameter("How the patient lies: the volume is then in the patient's frame (DICOM's LPS)"),
-  };
-  operation.parameters.insert(operation.parameters.end(), rest.begin(), rest.end());
+  });
   operation.load = [](const Request& request) { return std::make_unique<SimulateWork>(request); };
   return operation;
 }

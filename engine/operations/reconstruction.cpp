@@ -177,13 +177,14 @@ class ReconstructionWork : public Work {
 
 void declare_reconstruction(Operation& operation) {
   operation.update = "voxel x view";
-  operation.ports.push_back({"like", PortDirection::in, PortKind::volume, false,
-                             "A volume whose grid the result takes, instead of size, spacing and origin"});
-  operation.ports.push_back({"volume", PortDirection::out, PortKind::volume, true,
-                             "The reconstruction: attenuation in mm^-1, or HU with mu-water"});
-  operation.ports.push_back(
-      {"preview", PortDirection::out, PortKind::preview, false, "A PNG of three orthogonal slices through the middle"});
-  const std::vector<Parameter> parameters = {
+  operation.add(std::vector<Port>{
+      {"like", PortDirection::in, PortKind::volume, false,
+       "A volume whose grid the result takes, instead of size, spacing and origin"},
+      {"volume", PortDirection::out, PortKind::volume, true,
+       "The reconstruction: attenuation in mm^-1, or HU with mu-water"},
+      {"preview", PortDirection::out, PortKind::preview, false, "A PNG of three orthogonal slices through the middle"},
+  });
+  operation.add(std::vector<Parameter>{
       Parameter::integers3("size", "", "Voxels along x, y, z")
           .or_else("what covers the panel's field of view")
           .at_least(1)
@@ -210,8 +211,7 @@ void declare_reconstruction(Operation& operation) {
       Parameter::choice("interpolation", {"exact", "texture"},
                         "How a GPU reads between pixels: in float, or by its faster texture units, 3e-4 off")
           .by_default("exact"),
-  };
-  operation.parameters.insert(operation.parameters.end(), parameters.begin(), parameters.end());
+  });
 }
 
 std::unique_ptr<Work> reconstruct(std::unique_ptr<LineIntegrals> line_integrals, const Request& request) {
