@@ -93,6 +93,8 @@ class ReconstructionWork : public Work {
       : line_integrals_(std::move(line_integrals)),
         to_patient_(patient_from_scanner(request.parameters.text("patient-position"))),
         options_(options_from(request.parameters)),
+        filter_(fmt::format("{} to {}, {}", request.parameters.text("window"), options_.cutoff,
+                            request.parameters.text("interpolation"))),
         planned_(line_integrals_->planned_geometry()),
         grid_(request.uses("like") ? grid_like(request, to_patient_)
                                    : requested_grid(request.parameters, panel_grid(planned_))),
@@ -112,8 +114,8 @@ class ReconstructionWork : public Work {
     if (device.kind != DeviceKind::cpu) plan.host_bytes += volume_bytes;
     plan.device_bytes = volume_bytes + line_integrals_->device_bytes() +
                         ct::FilteredBackprojection::workspace_bytes(device, planned_, grid_, options_);
-    plan.batch_key = fmt::format("{}x{}x{} from {}x{}x{}", grid_.nx(), grid_.ny(), grid_.nz(), planned_.columns,
-                                 planned_.rows, views);
+    plan.batch_key = fmt::format("{}x{}x{} from {}x{}x{}, {}", grid_.nx(), grid_.ny(), grid_.nz(), planned_.columns,
+                                 planned_.rows, views, filter_);
     return plan;
   }
 
@@ -164,6 +166,7 @@ class ReconstructionWork : public Work {
   std::unique_ptr<LineIntegrals> line_integrals_;
   Mat3 to_patient_;
   ct::FilteredBackprojectionOptions options_;
+  std::string filter_;  ///< of `options_`, what views filtered together must have in common
   ct::Geometry planned_;
   Grid grid_;  ///< in the scanner's frame
   std::filesystem::path volume_path_;
