@@ -64,7 +64,7 @@ class ExactPanels {
   ExactPanels(const PanelBlock& block, const float* pixels, std::int64_t middle_u, std::int64_t middle_v)
       : middle_(pixels + block.first_pixel(0) + middle_v * block.pitch() + middle_u),
         view_stride_(block.pixels.shape()[1] * block.pitch()),
-        pitch_(block.pitch()),
+        pitch_(static_cast<int>(block.pitch())),
         low_u_(static_cast<float>(-1 - middle_u)),
         high_u_(static_cast<float>(block.columns - middle_u)),
         low_v_(static_cast<float>(-1 - middle_v)),
@@ -90,7 +90,7 @@ class ExactPanels {
 
    private:
     __device__ __forceinline__ float across(int row) const {
-      const float* pixel = pixels_ + row * panels_.pitch_;
+      const float* pixel = pixels_ + row * panels_.pitch_;  // a panel has less than 2^31 elements: 32 bits do
       return between(__ldg(pixel), __ldg(pixel + 1), fraction_);
     }
     const ExactPanels& panels_;
@@ -102,7 +102,8 @@ class ExactPanels {
 
  private:
   const float* middle_;
-  std::int64_t view_stride_, pitch_;
+  std::int64_t view_stride_;
+  int pitch_;
   float low_u_, high_u_, low_v_, high_v_;
 };
 
@@ -254,6 +255,8 @@ void backproject_block(Stream& stream, const PanelBlock& block, std::span<const 
   const ArrayView<float, 3> voxels = volume.on(stream.device());
   const float* pixels = block.pixels.span().on(stream.device()).data;
   if (voxels.size() == 0 || matrices.empty()) return;
+  if (block.pixels.shape()[1] * block.pitch() > INT_MAX)
+    throw Error(ErrorCode::input, "the panel has too many pixels for a GPU, 2^31 or more; take --device cpu");
   const int axis = column_axis(matrices);
   const Order order = order_of(axis);
   const std::int64_t strides[3] = {1, voxels.shape[2], voxels.shape[1] * voxels.shape[2]};

@@ -1,5 +1,6 @@
 #include "kernels/ct/filter.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -66,6 +67,11 @@ void Filter::run(Stream& stream, Span<const float, 3> projections, std::int64_t 
     throw Error(ErrorCode::internal,
                 "the filter was given projections or a block of another shape than it was planned for");
   KIBAN_BACKEND_FOR(stream, filter_views)(stream, plan_, state_, projections, first, slot, block);
+}
+
+std::int64_t filter_batch(std::int64_t rows, std::int64_t padded) {
+  constexpr std::int64_t kSamples = std::int64_t{1} << 23;  // 32 MiB, and as much again for the spectra
+  return std::clamp<std::int64_t>(kSamples / (rows * padded), 1, PanelBlock::kViews);
 }
 
 }  // namespace kiban::ct

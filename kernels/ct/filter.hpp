@@ -14,15 +14,15 @@ namespace kiban::ct {
 ///                          = gap_k                                        parallel
 /// Sources: Feldkamp, Davis, Kress 1984; Rit & Clackdoyle, CT Meeting 2014 (tilted and offset detectors), as RTK.
 struct FilterPlan {
-  struct ViewWeight {       ///< weight = scale * (a + bu u + bv v) / |ray|, ray = c + u du + v dv  (pixel indices u, v)
+  struct ViewWeight {  ///< weight = scale * (a + bu u + bv v) / |ray|, ray = c + u du + v dv  (pixel indices u, v)
     double scale, a, bu, bv;
-    Vec3 ray, du, dv;       ///< mm
-    bool parallel;          ///< then weight = scale
+    Vec3 ray, du, dv;  ///< mm
+    bool parallel;     ///< then weight = scale
   };
   std::int64_t rows = 0, columns = 0;
   std::vector<ViewWeight> views;
-  std::int64_t padded = 0;         ///< length of the transform
-  std::vector<float> response;     ///< [padded/2 + 1], 1/padded of the unscaled inverse transform included
+  std::int64_t padded = 0;      ///< length of the transform
+  std::vector<float> response;  ///< [padded/2 + 1], 1/padded of the unscaled inverse transform included
 };
 
 /// Errors: input (geometry) · usage (cutoff).
@@ -30,8 +30,8 @@ FilterPlan plan_filter(const Geometry& geometry, Window window, double cutoff);
 
 /// Weights and filters views [first, first + n) and writes them into slots [slot, slot + n) of the block.
 ///   projections [n,row,column]  line integrals, on the stream's device
-/// Errors: internal (shapes) · device. Workspace: a few rows a thread on a CPU; n padded spectra on a GPU (kept by `Filter`).
-/// On a GPU asynchronous. Exactness: relative L2 <= 1e-6 of double; independent of threads and of n.
+/// Errors: internal (shapes) · device. Workspace: a few rows a thread on a CPU; n padded spectra on a GPU (kept by
+/// `Filter`). On a GPU asynchronous. Exactness: relative L2 <= 1e-6 of double; independent of threads and of n.
 class Filter {
  public:
   explicit Filter(FilterPlan plan);
@@ -44,5 +44,10 @@ class Filter {
   FilterPlan plan_;
   std::shared_ptr<void> state_;  ///< the backend's: response and weights on its device, transforms, workspace
 };
+
+/// Views that a GPU filters together, the same number in every call, so that cuFFT always chooses the same algorithm
+/// and a view has the same bytes whoever it came with.
+///   rows, padded   of a view
+std::int64_t filter_batch(std::int64_t rows, std::int64_t padded);
 
 }  // namespace kiban::ct

@@ -17,13 +17,9 @@ namespace {
 
 constexpr unsigned kThreads = 256;
 
-/// Samples that are transformed together, at most (32 MiB; the spectra take as much again). The batch is the same for
-/// each call, so that cuFFT chooses the same algorithm and a view has the same bytes whoever it came with.
-constexpr std::int64_t kBatchSamples = std::int64_t{1} << 23;
-
 struct FilterState {
   FilterState(Stream& stream, const FilterPlan& plan)
-      : views(std::clamp<std::int64_t>(kBatchSamples / (plan.rows * plan.padded), 1, PanelBlock::kViews)),
+      : views(filter_batch(plan.rows, plan.padded)),
         weights({static_cast<std::int64_t>(plan.views.size()), plan.rows}, stream.device()),
         response({plan.padded / 2 + 1}, stream.device()),
         samples({views * plan.rows, plan.padded}, stream.device()),

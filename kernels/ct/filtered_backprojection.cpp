@@ -104,10 +104,11 @@ std::size_t FilteredBackprojection::workspace_bytes(Device device, const Geometr
   const bool columns_contiguous = wants_columns(device, matrices);
   const std::size_t block = PanelBlock::bytes(geometry.rows, geometry.columns, columns_contiguous);
   if (device.kind == DeviceKind::cpu) return block;
-  const std::size_t padded = static_cast<std::size_t>(geometry.rows) *
-                             static_cast<std::size_t>(padded_length(geometry.columns) + 2) * PanelBlock::kViews;
-  // Rows and their spectra, views on their way, and with textures the block once more.
-  return block * (options.interpolation == Interpolation::texture ? 2 : 1) + 2 * padded * sizeof(float) +
+  const std::int64_t padded = padded_length(geometry.columns);
+  const auto samples = static_cast<std::size_t>(filter_batch(geometry.rows, padded) * geometry.rows * (padded + 2));
+  // Rows and their spectra, five numbers a row for the weights, views on their way, and with textures the block again.
+  const std::size_t weights = geometry.views.size() * static_cast<std::size_t>(geometry.rows) * 5;
+  return block * (options.interpolation == Interpolation::texture ? 2 : 1) + (2 * samples + weights) * sizeof(float) +
          staging_bytes(device, geometry.rows, geometry.columns);
 }
 
