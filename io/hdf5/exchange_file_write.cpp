@@ -54,7 +54,7 @@ void write_exchange(const std::filesystem::path& path, Span<const float, 3> proj
       (!angles_deg.empty() && static_cast<std::int64_t>(angles_deg.size()) != projections.extent(0)))
     throw Error(ErrorCode::internal, path.string() + ": flats, darks or angles do not fit the projections");
   OutputFile output(path);
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  prepare_hdf5();
   if (!write_scan(output.temporary_path(), projections, flats, darks, angles_deg))
     throw write_error(path, errno_of_growth(output.temporary_path()));
   output.commit();
