@@ -15,7 +15,7 @@ foreach(module Common IOImageBase IOMeta IONRRD IONIFTI niftiio IOTIFF IOPNG)
   target_link_libraries(kiban_itk_io INTERFACE ${KIBAN_ITK_${module}})
 endforeach()
 
-find_package(ZLIB REQUIRED)
+find_package(ZLIB REQUIRED)  # .nii.gz on all cores, and compressed streams checked before ITK fills gaps with zeros
 find_path(KIBAN_HDF5_INCLUDE hdf5.h PATH_SUFFIXES hdf5/serial REQUIRED)
 find_library(KIBAN_HDF5_LIBRARY NAMES hdf5_serial hdf5 REQUIRED)
 add_library(kiban_hdf5 INTERFACE)

@@ -9,16 +9,18 @@
 #include <memory>
 #include <system_error>
 
-#include "kernels/core/error.hpp"
-
 namespace kiban::io {
 
 namespace fs = std::filesystem;
 
+Error input_error(const fs::path& path, std::string sentence) {
+  std::replace_if(
+      sentence.begin(), sentence.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return {ErrorCode::input, fmt::format("{}: {}", path.string(), sentence)};
+}
+
 std::int64_t input_file_size(const fs::path& path) {
-  const auto refuse = [&](const std::string& why) {
-    throw Error(ErrorCode::input, fmt::format("{}: {}", path.string(), why));
-  };
+  const auto refuse = [&](const std::string& why) { throw input_error(path, why); };
   std::error_code failure;
   const fs::file_status status = fs::status(path, failure);
   if (status.type() == fs::file_type::not_found) refuse("no such file; check the name");
@@ -38,8 +40,7 @@ std::string read_bytes(const fs::path& path, std::int64_t offset, std::int64_t c
   std::string bytes(static_cast<std::size_t>(std::clamp<std::int64_t>(size - offset, 0, count)), '\0');
   if (!file || fseeko(file.get(), offset, SEEK_SET) != 0 ||
       std::fread(bytes.data(), 1, bytes.size(), file.get()) != bytes.size())
-    throw Error(ErrorCode::input, fmt::format("{}: cannot be read ({}); check the disk", path.string(),
-                                              std::generic_category().message(errno)));
+    throw input_error(path, fmt::format("cannot be read ({}); check the disk", std::generic_category().message(errno)));
   return bytes;
 }
 

@@ -3,7 +3,12 @@
 #include <filesystem>
 #include <string>
 
+#include "kernels/core/error.hpp"
+
 namespace kiban::io {
+
+/// "FILE: SENTENCE". What a sentence quotes from a file is made harmless: no control characters, ASCII only.
+Error input_error(const std::filesystem::path& path, std::string sentence);
 
 /// Bytes of a file that can be opened for reading.
 /// Errors: input (missing, a folder, a device or pipe, no permission, empty).

@@ -122,8 +122,8 @@ class GeometryParser {
 
  private:
   [[noreturn]] void refuse(const std::string& why) const {
-    const std::string where = in_projection_ ? fmt::format(" projection {} (counting from 0):", geometry_.size()) : "";
-    throw Error(ErrorCode::input, fmt::format("{}:{} {}", path_.string(), where, why));
+    const std::string where = in_projection_ ? fmt::format("projection {} (counting from 0): ", geometry_.size()) : "";
+    throw input_error(path_, where + why);
   }
 
   void parse_projection(const pugi::xml_node& projection) {
@@ -248,22 +248,19 @@ CircularGeometry read_rtk_xml(const std::filesystem::path& path) {
   const pugi::xml_parse_result parsed = document.load_buffer(text.data(), text.size());
   if (!parsed) {
     const auto end = text.begin() + std::clamp<std::ptrdiff_t>(parsed.offset, 0, std::ssize(text));
-    throw Error(ErrorCode::input,
-                fmt::format("{}: broken or truncated XML at line {} ({}); write it again", path.string(),
-                            1 + std::count(text.begin(), end, '\n'), parsed.description()));
+    throw input_error(path, fmt::format("broken or truncated XML at line {} ({}); write it again",
+                                        1 + std::count(text.begin(), end, '\n'), parsed.description()));
   }
   const pugi::xml_node root = document.document_element();
   if (!is_named(root, root_name))
-    throw Error(ErrorCode::input,
-                fmt::format("{}: is not RTK's geometry, it begins with <{:.60}> where <{}> belongs; name "
-                            "the geometry file",
-                            path.string(), root.name(), root_name));
+    throw input_error(path, fmt::format("is not RTK's geometry, it begins with <{:.60}> where <{}> belongs; name "
+                                        "the geometry file",
+                                        root.name(), root_name));
   const std::string_view version = root.attribute("version").value();
   if (version != "2" && version != "3")
-    throw Error(ErrorCode::input,
-                fmt::format("{}: the geometry has version \"{:.20}\", and 2 or 3 can be read; write it "
-                            "again with a current RTK",
-                            path.string(), version));
+    throw input_error(path, fmt::format("the geometry has version \"{:.20}\", and 2 or 3 can be read; write it "
+                                        "again with a current RTK",
+                                        version));
   return GeometryParser(path, root).parse();
 }
 

@@ -22,7 +22,7 @@ constexpr std::int64_t largest_compression_ratio = 2800;
 constexpr std::size_t chunk_cache_bytes = 64 << 20;
 
 [[noreturn]] void refuse(const std::filesystem::path& path, const std::string& sentence) {
-  throw Error(ErrorCode::input, fmt::format("{}: {}", path.string(), sentence));
+  throw input_error(path, sentence);
 }
 
 // A dataset of numbers whose declared size was weighed against what is stored.
@@ -127,8 +127,7 @@ double degrees_in(const std::filesystem::path& path, const std::string& unit) {
 struct ExchangeReader::State {
   explicit State(const std::filesystem::path& name) : path(name) {
     input_file_size(path);
-    // HDF5 prints its whole stack of calls to stderr otherwise; our sentence says what matters.
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+    prepare_hdf5();
     if (H5Fis_hdf5(path.c_str()) <= 0) refuse(path, "is not an HDF5 file; check what it is");
     file = Hdf5Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), &H5Fclose);
     if (!file) refuse(path, "is HDF5 and cannot be opened; it is truncated or broken, copy it again");

@@ -60,9 +60,7 @@ std::string name(ImageFormat format) {
   return "unknown";
 }
 
-void refuse_image(const std::filesystem::path& path, const std::string& sentence) {
-  throw Error(ErrorCode::input, fmt::format("{}: {}", path.string(), sentence));
-}
+void refuse_image(const std::filesystem::path& path, const std::string& sentence) { throw input_error(path, sentence); }
 
 bool is_gzip_name(const std::filesystem::path& path) { return lower_case(path.extension()) == ".gz"; }
 

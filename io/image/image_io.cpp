@@ -10,11 +10,21 @@
 #include <itkTIFFImageIOFactory.h>
 #include <nifti1_io.h>
 
+#include <algorithm>
+#include <cstdarg>
 #include <mutex>
 #include <new>
 #include <string>
 
 #include "kernels/core/error.hpp"
+
+// ITK's own copy of libtiff, whose header Debian does not ship. Weak: an ITK built with the system's libtiff lacks
+// them.
+extern "C" {
+using TiffHandler = void (*)(const char*, const char*, va_list);
+[[gnu::weak]] TiffHandler itk_TIFFSetWarningHandler(TiffHandler handler);
+[[gnu::weak]] TiffHandler itk_TIFFSetErrorHandler(TiffHandler handler);
+}
 
 namespace kiban::io {
 namespace {
@@ -23,6 +33,8 @@ void register_formats() {
   static const bool registered = [] {
     itk::Object::GlobalWarningDisplayOff();
     nifti_set_debug_level(0);
+    if (itk_TIFFSetWarningHandler) itk_TIFFSetWarningHandler(nullptr);
+    if (itk_TIFFSetErrorHandler) itk_TIFFSetErrorHandler(nullptr);
     itk::MetaImageIOFactory::RegisterOneFactory();
     itk::NrrdImageIOFactory::RegisterOneFactory();
     itk::NiftiImageIOFactory::RegisterOneFactory();
@@ -46,7 +58,7 @@ std::string reason(const itk::ExceptionObject& exception) {
 itk::ImageIOBase::Pointer create_image_io(const std::filesystem::path& path, itk::IOFileModeEnum mode) {
   register_formats();
   const itk::ImageIOBase::Pointer io = itk::ImageIOFactory::CreateImageIO(path.c_str(), mode);
-  if (!io) throw Error(ErrorCode::internal, fmt::format("{}: ITK has no reader or writer for it", path.string()));
+  if (!io) refuse_image(path, "the image library does not take it for a file of its format; write it again");
   io->SetFileName(path.string());
   return io;
 }

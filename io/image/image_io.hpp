@@ -12,7 +12,7 @@ namespace kiban::io {
 
 /// The ImageIO that reads (writes) `path`, its file name set. Registers the factories of our formats on first use, and
 /// turns off what ITK and its libraries print.
-/// Errors: internal (no factory takes the file, whose name and content were checked before).
+/// Errors: input (no factory takes the file).
 itk::ImageIOBase::Pointer create_image_io(const std::filesystem::path& path, itk::IOFileModeEnum mode);
 
 /// Runs `work`, one caller at a time: parts of ITK's libraries keep global state.

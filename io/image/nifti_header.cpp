@@ -15,6 +15,7 @@ namespace kiban::io {
 namespace {
 
 constexpr std::int64_t header_bytes = 348, first_data_offset = 352;
+constexpr float most_millimetres = 1e7f;
 
 struct DataType {
   int code;
@@ -51,9 +52,13 @@ class Header {
     return value;
   }
 
-  void require_finite(const char* field, std::size_t offset, std::size_t count) const {
+  // ITK decomposes the matrices in single precision, without end for numbers that are near its limits.
+  void require_millimetres(const char* field, std::size_t offset, std::size_t count) const {
     for (std::size_t i = 0; i < count; ++i) {
-      if (!std::isfinite(number<float>(offset + 4 * i))) refuse(fmt::format("{} is not finite; correct it", field));
+      const float value = number<float>(offset + 4 * i);
+      const bool ordinary = value == 0 || (std::isnormal(value) && std::abs(value) <= most_millimetres);
+      if (!ordinary)
+        refuse(fmt::format("{} holds {}, not finite or beyond {} mm; correct it", field, value, most_millimetres));
     }
   }
 
@@ -93,13 +98,13 @@ DeclaredImage parse_nifti_header(const std::filesystem::path& path) {
   if (header.number<std::int16_t>(72) != 8 * type->bytes)
     header.refuse("bitpix and datatype do not agree; the file is broken, write it again");
 
-  header.require_finite("pixdim", 80, 3);
+  header.require_millimetres("pixdim", 80, 3);
   for (std::size_t axis = 1; axis <= std::min<std::size_t>(3, image.extents.size()); ++axis) {
     if (header.number<float>(76 + 4 * axis) <= 0)
       header.refuse(fmt::format("pixdim[{}] is not above 0; write the spacing in mm", axis));
   }
-  if (header.number<std::int16_t>(252) > 0) header.require_finite("the quaternion and offset of qform", 256, 6);
-  if (header.number<std::int16_t>(254) > 0) header.require_finite("sform", 280, 12);
+  if (header.number<std::int16_t>(252) > 0) header.require_millimetres("the quaternion and offset of qform", 256, 6);
+  if (header.number<std::int16_t>(254) > 0) header.require_millimetres("sform", 280, 12);
 
   const double offset = header.number<float>(108);
   if (!(offset >= first_data_offset && offset <= 1e9 && offset == std::floor(offset)))

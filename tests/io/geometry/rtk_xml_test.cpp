@@ -123,7 +123,8 @@ TEST(ReadRtkXml, RefusesWhatCannotBe) {
                  {"RadiusCylindricalDetector", "flat"});
   expect_refused(document(sid + view + "<Projection>" + sdd + "<GantryAngle>1</GantryAngle></Projection>"),
                  {"projection 1", "parallel and divergent"});
-  for (const char* number : {"nan", "inf", "1e999", "", "ten", "1 2", "1,5", "0x10", "&ten;", "1<b/>", "--1", "+-1"})
+  for (const char* number : {"nan", "inf", "1e999", "", "ten", "1 2", "1,5", "0x10", "te\nn", "\x1b[31m\xff", "&ten;",
+                             "1<b/>", "--1", "+-1"})
     expect_refused(projection("<GantryAngle>" + std::string(number) + "</GantryAngle>"),
                    {"projection 0", "<GantryAngle>"});
 }

@@ -227,6 +227,8 @@ TEST(NiftiHeader, EveryFieldIsChecked) {
       {patched(good, 108, 400.f), {"truncated"}},
       {patched(good, 256, nan), {"qform"}},
       {patched(good, 280, nan), {"sform"}},
+      {patched(good, 284, 3.4e38f), {"sform", "beyond"}},
+      {patched(good, 284, 1e-44f), {"sform"}},
       {patched(good, 0, 12345), {"sizeof_hdr"}},
       {patched(good, 344, 'x'), {"does not begin as one"}},
       {replaced(good, std::string("n+1\0", 4), std::string("ni1\0", 4)), {"one piece"}},

@@ -1,0 +1,153 @@
+// Changes valid files at random and reads them: each must be read or refused with an input error of one line. A crash,
+// a fault that a sanitizer finds, another exception or an endless loop (CTest's time limit) fails the test.
+//
+// usage: parsers [ROUNDS] [SEED]     rounds per kind of file
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "io/geometry/rtk_xml.hpp"
+#include "io/hdf5/exchange_file.hpp"
+#include "io/image/image_file.hpp"
+#include "kernels/core/error.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+using kiban::Array;
+
+std::string content_of(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+class Mutator {
+ public:
+  explicit Mutator(std::uint64_t seed) : random_(seed) {}
+
+  // One to eight changes, most of them near the front, where headers are.
+  std::string mutated(std::string bytes) {
+    for (std::size_t change = 1 + below(8); change > 0 && !bytes.empty(); --change) {
+      const std::size_t reach = below(3) == 0 ? bytes.size() : std::min<std::size_t>(bytes.size(), 512);
+      const std::size_t at = below(reach);
+      switch (below(7)) {
+        case 0:
+          bytes[at] = static_cast<char>(below(256));
+          break;
+        case 1:
+          bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(8)));
+          break;
+        case 2:
+          bytes.erase(at, 1 + below(16));
+          break;
+        case 3:
+          bytes.insert(at, bytes.substr(below(bytes.size()), 1 + below(32)));
+          break;
+        case 4:
+          bytes.resize(at);
+          break;
+        case 5:
+          bytes.insert(at, interesting_[below(interesting_.size())]);
+          break;
+        case 6: {  // a number of 2, 4 or 8 bytes
+          const std::string raw(std::size_t{2} << below(3), extreme_[below(extreme_.size())]);
+          bytes.replace(at, raw.size(), raw);
+          break;
+        }
+      }
+    }
+    return bytes;
+  }
+
+ private:
+  std::size_t below(std::size_t limit) { return std::uniform_int_distribution<std::size_t>(0, limit - 1)(random_); }
+
+  std::mt19937_64 random_;
+  const std::vector<std::string> interesting_{"0", "-1", "99999999999", "1e308", "nan", "inf", "%s%n", "\n",  "=",
+                                              "<", ">",  "&a;",         "\0",    " ",   "2 3", "LIST", ":= ", "\r\n"};
+  const std::vector<char> extreme_{'\0', '\x01', '\x7f', '\x80', '\xff'};
+};
+
+struct Kind {
+  std::string name;
+  std::string seed;
+  std::function<void(const fs::path&)> read;
+};
+
+void read_image(const fs::path& path) { kiban::io::read_volume(path); }
+
+void read_scan(const fs::path& path) {
+  const kiban::io::ExchangeReader reader(path);
+  Array<float, 3> view({1, reader.shape()[1], reader.shape()[2]});
+  reader.read(0, 1, view.span());
+  if (reader.flat_count() > 0) reader.flats();
+  if (reader.dark_count() > 0) reader.darks();
+  if (reader.has_angles()) reader.angles_deg();
+}
+
+std::vector<Kind> kinds(const fs::path& folder) {
+  std::vector<Kind> kinds;
+  Array<float, 3> values({5, 6, 7});
+  for (std::int64_t i = 0; i < values.size(); ++i) values.host().data[i] = static_cast<float>(i);
+  kiban::Grid grid;
+  grid.shape = values.shape();
+  for (const std::string extension : {".mha", ".nrrd", ".nii", ".nii.gz", ".tif"}) {
+    kiban::io::write_image(folder / ("seed" + extension), grid, values.span());
+    kinds.push_back({"image" + extension, content_of(folder / ("seed" + extension)), &read_image});
+  }
+  kiban::io::write_exchange(folder / "seed.h5", values.span(), values.span(), values.span(), {0, 1, 2, 3, 4});
+  kinds.push_back({"scan.h5", content_of(folder / "seed.h5"), &read_scan});
+  kiban::CircularGeometry geometry(3);
+  for (kiban::CircularView& view : geometry) view.source_to_isocentre_mm = 1000;
+  geometry[1].gantry_angle_deg = 90;
+  kiban::io::write_rtk_xml(folder / "seed.xml", geometry);
+  kinds.push_back(
+      {"geometry.xml", content_of(folder / "seed.xml"), [](const fs::path& path) { kiban::io::read_rtk_xml(path); }});
+  return kinds;
+}
+
+bool survives(const Kind& kind, const fs::path& path, const std::string& bytes, int& read, int& refused) {
+  std::ofstream(path, std::ios::binary) << bytes;
+  try {
+    kind.read(path);
+    ++read;
+    return true;
+  } catch (const kiban::Error& error) {
+    ++refused;
+    const std::string sentence = error.what();
+    if (error.code() == kiban::ErrorCode::input && sentence.find('\n') == std::string::npos) return true;
+    std::printf("%s: code %d: %s\n", path.c_str(), static_cast<int>(error.code()), error.what());
+  } catch (const std::exception& error) {
+    std::printf("%s: not a kiban::Error: %s\n", path.c_str(), error.what());
+  }
+  return false;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const int rounds = count > 1 ? std::atoi(arguments[1]) : 1000;
+  const std::uint64_t seed = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 1;
+  const fs::path folder = fs::temp_directory_path() / ("kiban-fuzz-" + std::to_string(getpid()));
+  fs::create_directory(folder);
+  std::printf("files are written to %s; one that fails stays there\n", folder.c_str());
+  for (const Kind& kind : kinds(folder)) {
+    Mutator mutator(seed);
+    int read = 0, refused = 0;
+    for (int round = 0; round < rounds; ++round) {
+      if (!survives(kind, folder / kind.name, mutator.mutated(kind.seed), read, refused)) return 1;
+    }
+    std::printf("%-16s %d read, %d refused\n", kind.name.c_str(), read, refused);
+    std::fflush(stdout);
+  }
+  fs::remove_all(folder);
+  return 0;
+}
