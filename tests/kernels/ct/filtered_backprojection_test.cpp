@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "cudasim/launch.h"
 #include "kernels/ct/phantom.hpp"
 #include "tests/reference/ct.hpp"
 #include "tests/support/compare.hpp"
@@ -38,6 +39,9 @@ struct Case {
   Geometry geometry;
   Grid grid;
   Options options{};
+  /// Not where most voxels lie across a panel's edge or beside the source: there the panel's own steps, of which eight
+  /// bits of a pixel keep 2e-3, are all there is to see.
+  bool textures = true;
 };
 
 /// Column z, as ASTRA's vectors.
@@ -93,8 +97,12 @@ std::vector<Case> cases() {
       {"OneRow", geometry_from_circular(circular_scan(40, 400, 800), Panel::centred(1, 54, 6, 7)),
        Grid::centred({29, 1, 31}, {5, 4, 4.5})},
       {"OneVoxel", divergent, Grid::centred({1, 1, 1}, {5, 4, 4.5})},
-      {"LargerThanThePanel", divergent, Grid::centred({20, 24, 20}, {25, 25, 25}), {.mask_field_of_view = false}},
-      {"BeyondTheSource", divergent, Grid::centred({20, 10, 20}, {60, 25, 60}), {.mask_field_of_view = false}},
+      {"LargerThanThePanel",
+       divergent,
+       Grid::centred({20, 24, 20}, {25, 25, 25}),
+       {.mask_field_of_view = false},
+       false},
+      {"BeyondTheSource", divergent, Grid::centred({20, 10, 20}, {60, 25, 60}), {.mask_field_of_view = false}, false},
   };
   const struct {
     const char* name;
@@ -129,11 +137,23 @@ TEST_P(FilteredBackprojectionOn, AgreesWithTheReference) {
         test::relative_l2(reconstruct(GetParam(), projections, tested.geometry, tested.grid, tested.options), truth),
         1e-5)
         << tested.name;
+  }
+}
+
+/// Fractions of eight bits: held to what they give on a head, as rows of noise are steeper than any projection.
+TEST_P(FilteredBackprojectionOn, AgreesWithTheReferenceLessCloselyWithTextures) {
+  if (GetParam().kind == DeviceKind::cpu) GTEST_SKIP() << "a CPU has no texture units and is always exact";
+  for (const Case& tested : cases()) {
+    if (!tested.textures) continue;
+    const std::vector<float> projections = simulate(shepp_logan(80), tested.geometry);
+    const reference::Values truth =
+        reference::fdk({projections.begin(), projections.end()}, tested.geometry, tested.grid,
+                       {tested.options.window, tested.options.cutoff, tested.options.mask_field_of_view});
     Options texture = tested.options;
     texture.interpolation = Interpolation::texture;
     EXPECT_LE(test::relative_l2(reconstruct(GetParam(), projections, tested.geometry, tested.grid, texture), truth),
               1e-3)
-        << tested.name << " with textures";
+        << tested.name;
   }
 }
 
@@ -182,6 +202,22 @@ TEST_P(FilteredBackprojectionOn, RefusesMoreOrFewerViewsThanItsGeometryHas) {
 
 INSTANTIATE_TEST_SUITE_P(Devices, FilteredBackprojectionOn, testing::ValuesIn(test::devices_under_test()),
                          [](const auto& tested) { return test::test_name(tested.param); });
+
+/// Copies and kernels run on two streams: a missing wait would show when they take turns in another order.
+TEST(FilteredBackprojectionOnSim, IsTheSameInAnyOrderOfThreadsAndStreams) {
+  const Device sim = parse_device("sim");
+  const Grid grid = Grid::centred({32, 32, 32}, {4, 4, 4});
+  const Geometry geometry = geometry_from_circular(offset_scan(70, 800, 0), Panel::centred(32, 32, 10, 10));
+  const std::vector<float> projections = simulate(shepp_logan(60), geometry);
+  for (const Interpolation interpolation : {Interpolation::exact, Interpolation::texture}) {
+    const Options options{.interpolation = interpolation};
+    const std::vector<float> first = reconstruct(sim, projections, geometry, grid, options);
+    for (const cudasim::Order order : cudasim::kOrders) {
+      const cudasim::ScopedOrder scope(order);
+      EXPECT_EQ(reconstruct(sim, projections, geometry, grid, options, 9), first);
+    }
+  }
+}
 
 }  // namespace
 }  // namespace kiban::ct

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "cudasim/launch.h"
 #include "tests/reference/ct.hpp"
 #include "tests/support/compare.hpp"
 
@@ -149,6 +150,20 @@ TEST_P(Joseph, GivesTheSameBytesOnAnyThreadsAndHoweverViewsAreCut) {
 
 INSTANTIATE_TEST_SUITE_P(Devices, Joseph, testing::ValuesIn(test::devices_under_test()),
                          [](const auto& tested) { return test::test_name(tested.param); });
+
+TEST(JosephOnSim, IsTheSameInAnyOrderOfThreads) {
+  const Device sim = parse_device("sim");
+  const Grid grid = Grid::centred({32, 32, 32}, {4, 4, 4});
+  const Geometry geometry = geometry_from_circular(tilted_scan(6, 300, 600), Panel::centred(32, 32, 8, 8));
+  const std::vector<float> x = test::uniform(element_count<3>(grid.shape), 5);
+  const std::vector<float> projected = project(sim, x, grid, geometry);
+  const std::vector<float> gathered = backproject(sim, projected, grid, geometry);
+  for (const cudasim::Order order : cudasim::kOrders) {
+    const cudasim::ScopedOrder scope(order);
+    EXPECT_EQ(project(sim, x, grid, geometry), projected);
+    EXPECT_EQ(backproject(sim, projected, grid, geometry), gathered);
+  }
+}
 
 TEST(JosephErrors, OfGridsThatSpanNoVolume) {
   const Case tested = cases()[0];

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "cudasim/launch.h"
 #include "tests/support/compare.hpp"
 
 namespace kiban::ct {
@@ -137,6 +138,14 @@ TEST_P(Noise, IsThatOfTheCpu) {
 
 INSTANTIATE_TEST_SUITE_P(Devices, Noise, testing::ValuesIn(test::devices_under_test()),
                          [](const auto& tested) { return test::test_name(tested.param); });
+
+TEST(NoiseOnSim, IsTheSameInAnyOrderOfThreads) {
+  const std::vector<float> first = noisy(parse_device("sim"), 2.0f, 1e4, 9, {4, 32, 32});
+  for (const cudasim::Order order : cudasim::kOrders) {
+    const cudasim::ScopedOrder scope(order);
+    EXPECT_EQ(noisy(parse_device("sim"), 2.0f, 1e4, 9, {4, 32, 32}), first);
+  }
+}
 
 TEST(NoiseErrors, OfPhotonsThatCannotBeCounted) {
   for (const double photons : {0.0, -5.0, 0.5, 1e13, std::numeric_limits<double>::quiet_NaN()}) {

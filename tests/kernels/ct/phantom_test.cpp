@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "cudasim/launch.h"
 #include "tests/reference/ct.hpp"
 #include "tests/support/compare.hpp"
 
@@ -110,6 +111,16 @@ TEST_P(Phantom, WithoutEllipsoidsIsEmpty) {
 
 INSTANTIATE_TEST_SUITE_P(Devices, Phantom, testing::ValuesIn(test::devices_under_test()),
                          [](const auto& tested) { return test::test_name(tested.param); });
+
+TEST(PhantomOnSim, IsTheSameInAnyOrderOfThreads) {
+  const Device sim = parse_device("sim");
+  const Geometry geometry = geometry_from_circular(circular_scan(5, 600, 1200), Panel::centred(32, 32, 14, 14));
+  const std::vector<float> projections = project(sim, shepp_logan(116), geometry);
+  for (const cudasim::Order order : cudasim::kOrders) {
+    const cudasim::ScopedOrder scope(order);
+    EXPECT_EQ(project(sim, shepp_logan(116), geometry), projections);
+  }
+}
 
 TEST(PhantomErrors, NameTheEllipsoid) {
   const Geometry geometry = geometry_from_circular(circular_scan(2, 500, 900), Panel::centred(3, 4, 5, 5));
