@@ -45,6 +45,18 @@ TEST(Skeleton, RunsFromFileToFile) {
   for (std::size_t i = 0; i < x.size(); ++i) EXPECT_EQ(y[i], 2 * x[i] - 1.5F);
 }
 
+TEST(Skeleton, ATerminalGetsAProgressBar) {
+  const Folder folder;
+  const std::string command = std::string(KIBAN_COMMAND) + " run skeleton.affine --input " + write_ramp_volume(folder) +
+                              " --output " + (folder / "out.mha");
+  const Finished finished = run({"script", "--quiet", "--return", "--command", command, "/dev/null"});
+  if (finished.status == -1) GTEST_SKIP() << "no script(1) to give the command a terminal";
+  EXPECT_EQ(finished.status, 0) << finished.out;
+  EXPECT_NE(finished.out.find("100 % write"), std::string::npos) << finished.out;
+  // The bar is wiped before the summary is printed.
+  EXPECT_LT(finished.out.rfind("\x1b[K"), finished.out.find("skeleton.affine in "));
+}
+
 TEST(Skeleton, JsonIsOneObject) {
   const Folder folder;
   const std::string input = write_ramp_volume(folder);
