@@ -87,6 +87,16 @@ ct::FilteredBackprojectionOptions options_from(const Values& values) {
   return options;
 }
 
+/// Errors: usage (black is not below white).
+io::GreyRange grey_range_from(const Values& values) {
+  io::GreyRange range;
+  if (values.has("preview-black")) range.black = static_cast<float>(values.real("preview-black"));
+  if (values.has("preview-white")) range.white = static_cast<float>(values.real("preview-white"));
+  if (range.black && range.white && *range.black >= *range.white)
+    throw Error(ErrorCode::usage, "preview-black is not below preview-white; give the smaller value to preview-black");
+  return range;
+}
+
 class ReconstructionWork : public Work {
  public:
   ReconstructionWork(std::unique_ptr<LineIntegrals> line_integrals, const Request& request)
@@ -98,7 +108,8 @@ class ReconstructionWork : public Work {
         planned_(line_integrals_->planned_geometry()),
         grid_(request.uses("like") ? grid_like(request, to_patient_)
                                    : requested_grid(request.parameters, panel_grid(planned_))),
-        volume_path_(request.path("volume")) {
+        volume_path_(request.path("volume")),
+        grey_range_(grey_range_from(request.parameters)) {
     if (request.uses("preview")) preview_path_ = request.path("preview");
   }
 
@@ -147,7 +158,7 @@ class ReconstructionWork : public Work {
       writer_->write(z, result_.span().slice(z, z + 1));
       progress.report(1);
     }
-    if (preview_) io::write_preview(preview_->temporary_path(), grid_, result_.span());
+    if (preview_) io::write_preview(preview_->temporary_path(), grid_, result_.span(), grey_range_);
     writer_->commit();
     if (preview_) preview_->commit();
   }
@@ -170,6 +181,7 @@ class ReconstructionWork : public Work {
   ct::Geometry planned_;
   Grid grid_;  ///< in the scanner's frame
   std::filesystem::path volume_path_;
+  io::GreyRange grey_range_;
   std::optional<std::filesystem::path> preview_path_;
   std::optional<io::ImageWriter> writer_;
   std::optional<io::OutputFile> preview_;
@@ -211,6 +223,10 @@ void declare_reconstruction(Operation& operation) {
           .above(0)
           .at_most(10),
       patient_position_parameter("How the patient lay: the result is then in the patient's frame (DICOM's LPS)"),
+      Parameter::real("preview-black", "", "Value shown black in the preview, in the volume's unit")
+          .or_else("the 0.5 % quantile of the slices"),
+      Parameter::real("preview-white", "", "Value shown white in the preview, in the volume's unit")
+          .or_else("the 99.5 % quantile of the slices"),
       Parameter::choice("interpolation", {"exact", "texture"},
                         "How a GPU reads between pixels: in float, or by its faster texture units, 3e-4 off")
           .by_default("exact"),

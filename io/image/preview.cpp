@@ -131,7 +131,7 @@ struct Window {
   }
 };
 
-Window window_of(const Slicer& slicer, const std::vector<Panel>& panels) {
+Window window_of(const Slicer& slicer, const std::vector<Panel>& panels, const GreyRange& range) {
   std::vector<float> values;
   for (const Panel& panel : panels) {
     const float* const slice = middle_slice(slicer, panel);
@@ -151,7 +151,7 @@ Window window_of(const Slicer& slicer, const std::vector<Panel>& panels) {
     return *at;
   };
   const float low = quantile(low_quantile);
-  return {low, quantile(high_quantile)};
+  return {range.black.value_or(low), range.white.value_or(quantile(high_quantile))};
 }
 
 void draw(const Slicer& slicer, const Panel& panel, const Window& window, std::int64_t top, std::int64_t left,
@@ -172,13 +172,13 @@ void draw(const Slicer& slicer, const Panel& panel, const Window& window, std::i
 
 }  // namespace
 
-GreyPicture render_preview(const Grid& grid, Span<const float, 3> values) {
+GreyPicture render_preview(const Grid& grid, Span<const float, 3> values, const GreyRange& range) {
   if (values.shape() != grid.shape) throw Error(ErrorCode::internal, "a preview's grid and values differ in shape");
   if (values.size() == 0)
     throw Error(ErrorCode::input, "a preview of a volume without voxels cannot be drawn; check the volume");
   const Slicer slicer(grid, values);
   const std::vector<Panel> panels = panels_of(grid, slicer);
-  const Window window = window_of(slicer, panels);
+  const Window window = window_of(slicer, panels, range);
   GreyPicture picture;
   picture.columns = gap;
   for (const Panel& panel : panels) {
@@ -194,9 +194,10 @@ GreyPicture render_preview(const Grid& grid, Span<const float, 3> values) {
   return picture;
 }
 
-void write_preview(const std::filesystem::path& path, const Grid& grid, Span<const float, 3> values) {
+void write_preview(const std::filesystem::path& path, const Grid& grid, Span<const float, 3> values,
+                   const GreyRange& range) {
   if (path.extension() != ".png") refuse_image(path, "a preview is a PNG picture; name it .png");
-  const GreyPicture picture = render_preview(grid, values);
+  const GreyPicture picture = render_preview(grid, values, range);
   OutputFile output(path);
   run_itk(path, [&] {
     const itk::ImageIOBase::Pointer io = create_image_io(output.temporary_path(), itk::IOFileModeEnum::WriteMode);

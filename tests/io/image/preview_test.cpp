@@ -87,6 +87,19 @@ TEST(Preview, IsNotBlindedByOutliers) {
   EXPECT_EQ(grey(picture, 1. / 6 - 0.08, 0.25), 0);
 }
 
+TEST(Preview, ShowsTheRangeThatIsAskedFor) {
+  const Shape<3> shape{8, 8, 8};
+  const auto ones = block(shape, {0, 0, 0}, {8, 8, 8});
+  const Grid grid = Grid::centred(shape, {1, 1, 1});
+  const auto grey_of_one = [&](const GreyRange& range) {
+    return grey(render_preview(grid, ones.span(), range), 0.15, 0.5);
+  };
+  EXPECT_EQ(grey_of_one({0.f, 4.f}), 64);
+  EXPECT_EQ(grey_of_one({-1.f, 1.f}), 255);
+  EXPECT_EQ(grey_of_one({1.f, 2.f}), 0);
+  EXPECT_EQ(grey_of_one({0.f, std::nullopt}), 255) << "white is the quantile, which is 1 here";
+}
+
 TEST(Preview, DrawsAConstantAndRefusesNothing) {
   const Shape<3> shape{8, 8, 8};
   EXPECT_EQ(grey(render_preview(Grid::centred(shape, {1, 1, 1}), block(shape, {0, 0, 0}, {8, 8, 8}).span()), 0.15, 0.5),
