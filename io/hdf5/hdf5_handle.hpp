@@ -6,8 +6,9 @@
 // The seam to HDF5: included by .cpp files of this folder only.
 namespace kiban::io {
 
-/// Comes before every other call of HDF5. Nothing is printed: it would be HDF5's whole stack of calls, and our sentence says
-/// what matters. Nothing is left to be done at exit: where a file could not be closed (a full disk), HDF5 1.10 crashes there.
+/// Comes before every other call of HDF5. Nothing is printed: it would be HDF5's whole stack of calls, and our sentence
+/// says what matters. Nothing is left to be done at exit: where a file could not be closed (a full disk), HDF5 1.10
+/// crashes there.
 inline void prepare_hdf5() {
   static const bool prepared = H5dont_atexit() >= 0 && H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
   static_cast<void>(prepared);
