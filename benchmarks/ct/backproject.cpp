@@ -59,7 +59,7 @@ Scan make_scan(Stream& stream, std::int64_t n, std::int64_t panel, bool tilted) 
     scan.outside = found.outside;
     pixel *= found.pixels / (0.5 * static_cast<double>(panel - 1)) * (1 + 1e-9);
   }
-  scan.block = PanelBlock::make(stream, panel, panel, wants_columns(stream.device(), scan.matrices));
+  scan.block = PanelBlock::make(stream, panel, panel, wants_columns(stream.device(), scan.matrices, scan.grid.shape));
   std::mt19937 random(1);
   float* pixels = scan.block.pixels.host().data;
   for (std::int64_t k = 0; k < PanelBlock::kViews; ++k)

@@ -26,16 +26,18 @@ int column_axis(std::span<const ProjectionMatrix> matrices) {
   return -1;
 }
 
-bool wants_columns(Device device, std::span<const ProjectionMatrix> matrices) {
-  return device.kind == DeviceKind::cpu && column_axis(matrices) >= 0;
+bool wants_columns(Device device, std::span<const ProjectionMatrix> matrices, const Shape<3>& volume) {
+  constexpr std::int64_t kShortestColumn = 16;  // a blend of two detector columns must pay; scans of two rows exist
+  const int axis = column_axis(matrices);
+  return device.kind == DeviceKind::cpu && axis >= 0 && volume[static_cast<std::size_t>(2 - axis)] >= kShortestColumn;
 }
 
 void backproject(Stream& stream, const PanelBlock& block, std::span<const ProjectionMatrix> matrices,
                  Interpolation interpolation, Span<float, 3> volume) {
   if (static_cast<std::int64_t>(matrices.size()) > PanelBlock::kViews || block.pixels.size() == 0)
     throw Error(ErrorCode::internal, "backprojection of more views than a block holds, or of an empty block");
-  if (block.columns_contiguous && !wants_columns(stream.device(), matrices))
-    throw Error(ErrorCode::internal, "backprojection of detector columns where rows are wanted");
+  if (block.columns_contiguous && (stream.device().kind != DeviceKind::cpu || column_axis(matrices) < 0))
+    throw Error(ErrorCode::internal, "backprojection of detector columns where only rows will do");
   if (matrices.empty() || volume.size() == 0) return;
   KIBAN_BACKEND_FOR(stream, backproject_block)(stream, block, matrices, interpolation, volume);
 }

@@ -16,8 +16,7 @@ int column_axis(std::span<const ProjectionMatrix> matrices);
 
 /// Voxel-driven backprojection:  volume[z,y,x] += sum_k  w_k^-2 p_k(u_k, v_k),  (u w, v w, w)_k = matrices[k] (x,y,z,1)
 ///   block     panels of `matrices.size()` (<= PanelBlock::kViews) filtered views; bilinear, zero outside; views with
-///             w <= 0 add nothing. Lines must be columns where and only where `wants_columns(device, matrices)` says
-///             so.
+///             w <= 0 add nothing. Lines may be detector columns on a CPU and where there is a `column_axis`, only.
 ///   matrices  [view]      voxel index -> panel, see voxel_to_panel
 ///   volume    [z,y,x]     same unit as the panels, accumulated in place
 /// Errors: internal (shapes, layout) · device (memory elsewhere).
@@ -28,7 +27,8 @@ int column_axis(std::span<const ProjectionMatrix> matrices);
 void backproject(Stream& stream, const PanelBlock& block, std::span<const ProjectionMatrix> matrices,
                  Interpolation interpolation, Span<float, 3> volume);
 
-/// Whether `backproject` on this device wants detector columns contiguous (a CPU on its fast path does).
-bool wants_columns(Device device, std::span<const ProjectionMatrix> matrices);
+/// Whether `backproject` into a volume of this shape is faster with detector columns contiguous: on a CPU that has
+/// columns to walk, and where they are long enough to pay for blending two detector columns each.
+bool wants_columns(Device device, std::span<const ProjectionMatrix> matrices, const Shape<3>& volume);
 
 }  // namespace kiban::ct

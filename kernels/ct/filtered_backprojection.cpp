@@ -54,7 +54,7 @@ FilteredBackprojection::FilteredBackprojection(Stream stream, const Geometry& ge
   std::vector<ProjectionMatrix> matrices = matrices_of(geometry, grid);
   Filter filter(plan_filter(geometry, options.window, options.cutoff));
   PanelBlock block =
-      PanelBlock::make(stream, geometry.rows, geometry.columns, wants_columns(stream.device(), matrices));
+      PanelBlock::make(stream, geometry.rows, geometry.columns, wants_columns(stream.device(), matrices, grid.shape));
   Staging staging(stream, geometry.rows, geometry.columns);
   state_ =
       std::make_unique<State>(State{std::move(stream), options, geometry.rows, geometry.columns, std::move(matrices),
@@ -101,7 +101,7 @@ void FilteredBackprojection::finish() {
 std::size_t FilteredBackprojection::workspace_bytes(Device device, const Geometry& geometry, const Grid& grid,
                                                     const FilteredBackprojectionOptions& options) {
   const auto matrices = matrices_of(geometry, grid);
-  const bool columns_contiguous = wants_columns(device, matrices);
+  const bool columns_contiguous = wants_columns(device, matrices, grid.shape);
   const std::size_t block = PanelBlock::bytes(geometry.rows, geometry.columns, columns_contiguous);
   if (device.kind == DeviceKind::cpu) return block;
   const std::int64_t padded = padded_length(geometry.columns);
