@@ -16,6 +16,7 @@ function(kiban_add_tests)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
   file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR}/tests ${CMAKE_CURRENT_SOURCE_DIR})
   string(REPLACE "/" "." prefix "${folder}")
+  set(supp ${PROJECT_SOURCE_DIR}/tests/support)  # what sanitizers are to forgive other people's libraries
   foreach(source ${sources})
     get_filename_component(stem ${source} NAME_WE)
     set(target ${prefix}.${stem})
@@ -23,7 +24,9 @@ function(kiban_add_tests)
     target_link_libraries(${target} PRIVATE ${ARGN} GTest::gtest_main GTest::gtest)
     add_test(NAME ${target} COMMAND ${target})
     # A program whose tests were all skipped, and none failed, is reported as skipped, not as passed.
-    set_tests_properties(${target} PROPERTIES TIMEOUT 600
+    set_tests_properties(${target} PROPERTIES TIMEOUT 1500 ENVIRONMENT
+      "LSAN_OPTIONS=suppressions=${supp}/lsan.supp;TSAN_OPTIONS=suppressions=${supp}/tsan.supp")
+    set_tests_properties(${target} PROPERTIES
       SKIP_REGULAR_EXPRESSION "  PASSED  . 0 tests[.]\n([[]  SKIPPED [^\n]*\n)+$")
   endforeach()
 endfunction()
