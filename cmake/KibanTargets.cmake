@@ -28,6 +28,10 @@ function(kiban_add_tests)
       "LSAN_OPTIONS=suppressions=${supp}/lsan.supp;TSAN_OPTIONS=suppressions=${supp}/tsan.supp")
     set_tests_properties(${target} PROPERTIES
       SKIP_REGULAR_EXPRESSION "  PASSED  . 0 tests[.]\n([[]  SKIPPED [^\n]*\n)+$")
+    if(KIBAN_SANITIZE STREQUAL "thread")
+      set_property(TEST ${target} APPEND PROPERTY ENVIRONMENT
+        "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp history_size=7")
+    endif()
   endforeach()
 endfunction()
 
