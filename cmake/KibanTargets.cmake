@@ -25,13 +25,9 @@ function(kiban_add_tests)
     add_test(NAME ${target} COMMAND ${target})
     # A program whose tests were all skipped, and none failed, is reported as skipped, not as passed.
     set_tests_properties(${target} PROPERTIES TIMEOUT 1500 ENVIRONMENT
-      "LSAN_OPTIONS=suppressions=${supp}/lsan.supp;TSAN_OPTIONS=suppressions=${supp}/tsan.supp")
+      "LSAN_OPTIONS=suppressions=${supp}/lsan.supp;TSAN_OPTIONS=suppressions=${supp}/tsan.supp history_size=7")
     set_tests_properties(${target} PROPERTIES
       SKIP_REGULAR_EXPRESSION "  PASSED  . 0 tests[.]\n([[]  SKIPPED [^\n]*\n)+$")
-    if(KIBAN_SANITIZE STREQUAL "thread")
-      set_property(TEST ${target} APPEND PROPERTY ENVIRONMENT
-        "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp history_size=7")
-    endif()
   endforeach()
 endfunction()
 
