@@ -77,11 +77,13 @@ HWY_ATTR bool Place(const ColumnJob& job, std::int64_t view, std::int64_t ib, st
   column.step = p.m[1][job.a] * inverse;
   column.begin = 0;
   column.end = job.na;
-  if (column.step == 0) return column.start > -1 && column.start < rows;
+  const auto last = static_cast<double>(job.na);
+  const double first_v = column.start, last_v = column.start + column.step * (last - 1);
+  if (std::min(first_v, last_v) > -1 && std::max(first_v, last_v) < rows) return true;
+  if (column.step == 0) return false;
   // -1 < start + step * index < rows, one voxel more on each side: there the line is zero.
   const double one = (-1 - column.start) / column.step;
   const double other = (rows - column.start) / column.step;
-  const double last = static_cast<double>(job.na);
   column.begin =
       static_cast<std::int64_t>(std::clamp(std::floor(std::min(one, other)), 0.0, last)) / kVoxelGroup * kVoxelGroup;
   column.end = static_cast<std::int64_t>(std::clamp(std::ceil(std::max(one, other)) + 1, 0.0, last));
