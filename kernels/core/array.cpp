@@ -1,6 +1,7 @@
 #include "kernels/core/array.hpp"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -17,12 +18,16 @@ std::shared_ptr<void> allocate(Device device, std::size_t bytes) {
               KIBAN_HOOK(device, device_release)(device.index, memory);
             }};
   }
-  constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector
-  const std::size_t rounded = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-  void* memory = rounded < bytes ? nullptr : std::aligned_alloc(kAlignment, rounded ? rounded : kAlignment);
+  // A cache line and the widest vector; for large arrays a huge page, or every column of a panel misses the TLB.
+  constexpr std::size_t kHugePage = std::size_t{2} << 20;
+  const bool large = bytes >= 4 * kHugePage;
+  const std::size_t alignment = large ? kHugePage : 64;
+  const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  void* memory = rounded < bytes ? nullptr : std::aligned_alloc(alignment, rounded ? rounded : alignment);
   if (!memory)
     throw Error(ErrorCode::device,
                 fmt::format("not enough memory: {:.1f} GiB were asked for", static_cast<double>(bytes) / (1 << 30)));
+  if (large) madvise(memory, rounded, MADV_HUGEPAGE);  // a wish: without it everything is right, and slower
   return {memory, std::free};
 }
 

@@ -282,10 +282,10 @@ void backproject_columns(Stream& stream, const PanelBlock& block, std::span<cons
   job.stride_a = stride[job.a], job.stride_b = stride[job.b], job.stride_c = stride[job.c];
   // A vector may run past the end of its column; an odd number of cache lines keeps columns out of each other's sets.
   job.tile_pitch = ((job.na + 31) / 16 | 1) * 16;
-  // 16 voxels of x are a cache line of the volume. Depth until the tile fills half of a 512 KiB cache: neighbours along
-  // c read nearly the same detector columns.
+  // 16 voxels of x are a cache line of the volume. Depth until the tile takes 1 MiB: neighbours along c read nearly the
+  // same detector columns, and to read those again costs more than sums that lie further away (64 KiB: half the speed).
   job.tile_b = 16;
-  job.tile_c = std::clamp<std::int64_t>((256 << 10) / (16 * job.tile_pitch * 4), 1, 16);
+  job.tile_c = std::clamp<std::int64_t>((1 << 20) / (16 * job.tile_pitch * 4), 1, 64);
   job.tiles_b = (job.nb + job.tile_b - 1) / job.tile_b;
   job.tiles_c = (job.nc + job.tile_c - 1) / job.tile_c;
   parallel_for(stream, job.tiles_b * job.tiles_c, 1, [&](std::int64_t begin, std::int64_t end) {
