@@ -27,7 +27,11 @@ void watch_signals() {
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction inherited {};
+    sigaction(signal, nullptr, &inherited);  // nohup, or a shell's background job, said to ignore it
+    if (inherited.sa_handler != SIG_IGN) sigaction(signal, &action, nullptr);
+  }
   // A file beyond the user's limit is then a failed write with a sentence, not a killed process.
   signal(SIGXFSZ, SIG_IGN);
 }

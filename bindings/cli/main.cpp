@@ -60,7 +60,7 @@ const char* kind(int status) {
 /// One line on standard error, and with --json one object on standard output.
 int fail(int status, std::string sentence, bool as_json) {
   std::ranges::replace(sentence, '\n', ' ');
-  fmt::print(stderr, "kiban: {}\n", sentence);
+  std::fputs(fmt::format("kiban: {}\n", sentence).c_str(), stderr);  // must not throw, even where stderr is closed
   if (as_json)
     fmt::print("{}\n", cli::one_line({{"error", {{"code", status}, {"kind", kind(status)}, {"message", sentence}}}}));
   return status;

@@ -38,7 +38,7 @@ Operation ct_fdk() {
       "(0,0) on the detector in mm, as RTK has it.",
       "The scanner's frame is IEC 61217 with the rotation about y; `--patient-position` leads from it to DICOM's.",
       "The volume is in mm^-1. With `--mu-water` it is in HU: 1000 (mu - water) / water.",
-      "An .mha is written as it is computed, uncompressed; the other formats are slower and are collected in memory.",
+      "An .mha is written uncompressed and fastest; .nii.gz is compressed, smaller and slower.",
   };
   operation.ports = {
       {"projections", PortDirection::in, PortKind::projections, true,

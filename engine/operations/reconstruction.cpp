@@ -110,7 +110,9 @@ class ReconstructionWork : public Work {
                                    : requested_grid(request.parameters, panel_grid(planned_))),
         volume_path_(request.path("volume")),
         grey_range_(grey_range_from(request.parameters)) {
-    if (request.uses("preview")) preview_path_ = request.path("preview");
+    if (!request.uses("preview")) return;
+    preview_path_ = request.path("preview");
+    io::require_preview_name(*preview_path_);
   }
 
   Plan plan(Device device) const override {
@@ -154,10 +156,8 @@ class ReconstructionWork : public Work {
 
   void store(Progress& progress) override {
     progress.enter("write");
-    for (std::int64_t z = 0; z < grid_.nz(); ++z) {
-      writer_->write(z, result_.span().slice(z, z + 1));
-      progress.report(1);
-    }
+    progress.report(1);                 // the last place to stop before the outputs have their names
+    writer_->write(0, result_.span());  // whole: formats that cannot be streamed would keep a copy of parts
     if (preview_) io::write_preview(preview_->temporary_path(), grid_, result_.span(), grey_range_);
     writer_->commit();
     if (preview_) preview_->commit();

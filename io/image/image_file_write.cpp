@@ -142,7 +142,7 @@ struct ImageWriter::State {
   }
 
   void allocate_file(std::int64_t bytes) {
-    const int file = open(output.temporary_path().c_str(), O_WRONLY | O_CLOEXEC);
+    const int file = open(output.temporary_path().c_str(), O_RDWR | O_CLOEXEC);
     const int failure = file < 0 ? errno : posix_fallocate(file, 0, bytes);
     if (file >= 0) close(file);
     if (failure != 0) throw write_error(output.path(), failure);

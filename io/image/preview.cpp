@@ -194,9 +194,13 @@ GreyPicture render_preview(const Grid& grid, Span<const float, 3> values, const 
   return picture;
 }
 
+void require_preview_name(const std::filesystem::path& path) {
+  if (path.extension() != ".png") refuse_image(path, "a preview is a PNG picture; name it .png");
+}
+
 void write_preview(const std::filesystem::path& path, const Grid& grid, Span<const float, 3> values,
                    const GreyRange& range) {
-  if (path.extension() != ".png") refuse_image(path, "a preview is a PNG picture; name it .png");
+  require_preview_name(path);
   const GreyPicture picture = render_preview(grid, values, range);
   OutputFile output(path);
   run_itk(path, [&] {

@@ -28,6 +28,9 @@ struct GreyRange {
 /// Errors: input (no voxel, or no finite value).
 GreyPicture render_preview(const Grid& grid, Span<const float, 3> values, const GreyRange& range = {});
 
+/// Errors: input (not named .png): for who wants to know before there is a picture.
+void require_preview_name(const std::filesystem::path& path);
+
 /// The picture as a PNG. Errors: those of render_preview · input (not named .png, or cannot be written).
 void write_preview(const std::filesystem::path& path, const Grid& grid, Span<const float, 3> values,
                    const GreyRange& range = {});

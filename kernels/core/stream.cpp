@@ -28,9 +28,11 @@ struct Stream::State {
   void* native = nullptr;
   std::optional<oneapi::tbb::task_arena> arena;
 
-  State(Device on, int thread_budget) : device(on), threads(thread_budget > 0 ? thread_budget : usable_cores()) {
+  // More threads than cores would only take turns, and oneTBB says so on stderr.
+  State(Device on, int thread_budget)
+      : device(on), threads(thread_budget > 0 ? std::min(thread_budget, usable_cores()) : usable_cores()) {
     if (thread_budget < 0) throw Error(ErrorCode::usage, "the number of threads must not be negative");
-    arena.emplace(std::min(threads, usable_cores()));  // more would only take turns, and oneTBB says so on stderr
+    arena.emplace(threads);
     if (device.kind == DeviceKind::cpu) return;
     const auto create = KIBAN_HOOK(device, stream_create);
     if (!create) throw Error(ErrorCode::device, "this build cannot run on " + name(device));

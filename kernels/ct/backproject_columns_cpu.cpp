@@ -84,8 +84,9 @@ HWY_ATTR bool Place(const ColumnJob& job, std::int64_t view, std::int64_t ib, st
   // -1 < start + step * index < rows, one voxel more on each side: there the line is zero.
   const double one = (-1 - column.start) / column.step;
   const double other = (rows - column.start) / column.step;
-  column.begin =
-      static_cast<std::int64_t>(std::clamp(std::floor(std::min(one, other)), 0.0, last)) / kVoxelGroup * kVoxelGroup;
+  const double from = std::floor(std::min(one, other));
+  if (from >= last) return false;  // before it is rounded down: a walk may start only a group of voxels off the panel
+  column.begin = static_cast<std::int64_t>(std::max(from, 0.0)) / kVoxelGroup * kVoxelGroup;
   column.end = static_cast<std::int64_t>(std::clamp(std::ceil(std::max(one, other)) + 1, 0.0, last));
   return column.begin < column.end;
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "kernels/ct/flat_field_backends.hpp"
@@ -93,8 +94,10 @@ FlatFieldPlan plan_flat_field(Span<const float, 3> flats, Span<const float, 3> d
   for (std::size_t i = 0; i < flat.size(); ++i) {
     const double range = flat[i] - dark[i];
     plan.dark.host().data[i] = static_cast<float>(dark[i]);
-    plan.gain.host().data[i] = range > 0 ? static_cast<float>(1 / range) : 0.0f;
-    dead += !(range > 0);
+    // A gain beyond a float would make infinities of counts: such a pixel sees nothing either.
+    const bool alive = range > 0 && 1 / range <= static_cast<double>(std::numeric_limits<float>::max());
+    plan.gain.host().data[i] = alive ? static_cast<float>(1 / range) : 0.0f;
+    dead += !alive;
   }
   if (2 * dead > static_cast<std::int64_t>(flat.size()))
     throw Error(

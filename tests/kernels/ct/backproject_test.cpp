@@ -166,6 +166,29 @@ TEST(BackprojectOnSim, TexturesHaveFractionsOfEightBits) {
   EXPECT_GT(test::relative_l2(run(parse_device("sim"), item, Interpolation::texture), truth(item)), 2e-5);
 }
 
+/// Columns of 21 voxels, which is no multiple of a vector, about a pixel a voxel; those far above or below miss the
+/// panel.
+Case far_away(double y_mm, bool upside_down) {
+  Case item{"FarAway", geometry_from_circular(circular_scan(20, 400, 700), Panel::centred(37, 45, 6, 7)),
+            Grid::centred({29, 21, 35}, {4, 4.5, 5})};
+  if (upside_down) {
+    item.grid.direction[1][1] = -1;
+    item.grid.origin[1] = -item.grid.origin[1];
+  }
+  item.grid.origin[1] += y_mm;
+  return item;
+}
+
+TEST(Backproject, LeavesVoxelsThatMissThePanelAlone) {
+  for (const Device device : test::devices_under_test())
+    for (const double y_mm : {-2000.0, -300.0, 300.0, 2000.0})
+      for (const bool upside_down : {false, true}) {
+        const std::vector<float> volume = run(device, far_away(y_mm, upside_down), Interpolation::exact, 1.5F);
+        EXPECT_EQ(std::count(volume.begin(), volume.end(), 1.5F), static_cast<std::ptrdiff_t>(volume.size()))
+            << name(device) << " at " << y_mm << " mm" << (upside_down ? ", upside down" : "");
+      }
+}
+
 TEST(BackprojectErrors, NameTheFault) {
   const Case item = cube_32();
   for (const Device device : test::devices_under_test()) {
