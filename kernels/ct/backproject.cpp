@@ -27,7 +27,7 @@ int column_axis(std::span<const ProjectionMatrix> matrices) {
 }
 
 bool wants_columns(Device device, std::span<const ProjectionMatrix> matrices, const Shape<3>& volume) {
-  constexpr std::int64_t kShortestColumn = 16;  // a blend of two detector columns must pay; scans of two rows exist
+  constexpr std::int64_t kShortestColumn = 4;  // a blend of two detector columns must pay; scans of two rows exist
   const int axis = column_axis(matrices);
   return device.kind == DeviceKind::cpu && axis >= 0 && volume[static_cast<std::size_t>(2 - axis)] >= kShortestColumn;
 }
