@@ -22,7 +22,7 @@ constexpr const char* kUsage =
     "  version         print the version\n"
     "  run OPERATION   run one; `kiban run OPERATION --help` describes its options\n\n"
     "Exit status: 0 done, 2 usage, 3 bad input or an output that cannot be written, 4 device, 1 anything else;\n"
-    "130 and 143 after Ctrl-C and SIGTERM. Nothing is left behind unless it is 0.\n";
+    "130 and 143 after Ctrl-C and SIGTERM. No partial output is left behind.\n";
 
 int dispatch(const cli::Arguments& arguments) {
   if (arguments.empty()) throw Error(ErrorCode::usage, "which command? ops, devices, version or run");
