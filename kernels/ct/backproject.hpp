@@ -21,10 +21,10 @@ int column_axis(std::span<const ProjectionMatrix> matrices);
 ///   volume    [z,y,x]     same unit as the panels, accumulated in place
 /// Errors: internal (shapes, layout) · device (memory elsewhere).
 /// Cost: views x voxels updates. Workspace: 1 MiB a thread on a CPU; a layered array of the block's size with
-/// textures. On a GPU asynchronous. Exactness: relative L2 <= 1e-5 of double (texture 1e-3; both up to twice that where
-/// unmasked voxels lie beyond the panel or the source); bytes independent of threads. The views of a block are summed
-/// first, in order, and their sum is added once: how a scan is cut into blocks is part of the result. Source: Feldkamp,
-/// Davis, Kress 1984, eq. 26; Treibig et al. 2013 for the column walk.
+/// textures. On a GPU asynchronous. Exactness: relative L2 <= 1e-5 of double (texture 1e-3; both up to three times that
+/// where unmasked voxels lie beyond the panel or the source); bytes independent of threads. The views of a block are
+/// summed first, in order, and their sum is added once: how a scan is cut into blocks is part of the result. Source:
+/// Feldkamp, Davis, Kress 1984, eq. 26; Treibig et al. 2013 for the column walk.
 void backproject(Stream& stream, const PanelBlock& block, std::span<const ProjectionMatrix> matrices,
                  Interpolation interpolation, Span<float, 3> volume);
 
