@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <vector>
 
 #include "kernels/core/error.hpp"
 
@@ -7,6 +8,9 @@ namespace kiban::io {
 
 /// A file that appears whole or not at all: it grows under a hidden name in its own folder, with its own extension, and
 /// `commit()` gives it its name. What was not committed is removed.
+///
+/// A name that is a link stays one: the file that it points to is written, as editors do, and need not be there yet.
+/// A file that is replaced passes its permissions on. After fork() the child's copies remove nothing.
 class OutputFile {
  public:
   /// Claims the hidden name with an empty file.
@@ -22,16 +26,28 @@ class OutputFile {
   /// The name under which to write it.
   const std::filesystem::path& temporary_path() const { return temporary_path_; }
 
-  /// Flushes the file to the disk, renames it, flushes the folder. Errors: input (the disk is full or failed).
+  /// Flushes the file to the disk, renames it, flushes the folder. Errors: input (the disk is full or failed); then
+  /// the name is as it was before.
   void commit();
 
  private:
-  std::filesystem::path path_, temporary_path_;
-  int slot_ = -1;
+  friend void commit_together(const std::vector<OutputFile*>& files);
+  friend void remove_partial_outputs() noexcept;
+  bool withdraw();
+
+  std::filesystem::path path_, target_, temporary_path_;
+  OutputFile* next_ = nullptr;
 };
 
-/// Removes the hidden files of every OutputFile alive in this process. Async-signal-safe: for a handler that then
-/// exits.
+/// Commits several files, all or none: all are flushed before the first is renamed, and if a later one cannot be
+/// renamed, those before it get back what they replaced.
+///   files   a null pointer stands for an output that was not asked for
+/// Errors: those of OutputFile::commit; names the file that failed.
+void commit_together(const std::vector<OutputFile*>& files);
+
+/// Removes the hidden files of every OutputFile alive in this process. Async-signal-safe, on any thread: waits until a
+/// commit in progress has given all its names or none. Only for a handler that then ends the process: from here on no
+/// output can be claimed or committed.
 void remove_partial_outputs() noexcept;
 
 /// The sentence for a write that failed.

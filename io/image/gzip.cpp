@@ -104,7 +104,7 @@ void verify_deflated(const std::filesystem::path& path, std::int64_t offset, std
 }
 
 void gzip_file(const std::filesystem::path& from, const std::filesystem::path& to,
-               const std::filesystem::path& asked_for) {
+               const std::filesystem::path& asked_for, const Stream& threads, const std::function<void()>& check_stop) {
   const File source(std::fopen(from.c_str(), "rb"), &std::fclose), target(std::fopen(to.c_str(), "wb"), &std::fclose);
   if (!source || !target) throw write_error(asked_for, errno);
   const auto write = [&](const std::string& bytes) {
@@ -113,10 +113,10 @@ void gzip_file(const std::filesystem::path& from, const std::filesystem::path& t
   using namespace std::string_literals;
   write("\x1f\x8b\x08\0\0\0\0\0\x04\xff"s);  // deflate, no name, no time, fastest, unknown system
 
-  const Stream threads;
   uLong checksum = 0;
   std::uint64_t length = 0;
   for (bool last = false; !last;) {
+    if (check_stop) check_stop();
     std::vector<Block> blocks;
     while (!last && blocks.size() < blocks_at_once) {
       Block block;

@@ -1,9 +1,11 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "io/output_file.hpp"
 #include "kernels/core/volume.hpp"
 
 namespace kiban::io {
@@ -60,7 +62,17 @@ class ImageWriter {
   /// Errors: internal (range or shape) · input (the disk is full).
   void write(std::int64_t begin, Span<const float, 3> slices);
 
-  /// The file appears under its name. Errors: internal (slices are missing) · input (the disk is full).
+  /// Everything stands in the hidden file, compressed where the name says so (.nii.gz); only the name is missing.
+  ///   threads     for the compression; 0: all cores
+  ///   check_stop  called now and then; to stop, it throws
+  /// Errors: internal (slices are missing) · input (the disk is full) · what `check_stop` throws.
+  void finish(int threads = 0, const std::function<void()>& check_stop = {});
+
+  /// After `finish`: to be committed together with other outputs.
+  OutputFile& file();
+
+  /// The file appears under its name; `finish` comes first where it was not called. Errors: those of `finish` and of
+  /// OutputFile::commit.
   void commit();
 
  private:

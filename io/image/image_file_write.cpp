@@ -108,12 +108,17 @@ struct ImageWriter::State {
     }
   }
 
-  void commit() {
+  void finish(int threads, const std::function<void()>& check_stop) {
+    if (finished) return;
     if (const auto missing = std::find(written.begin(), written.end(), false); missing != written.end())
       throw Error(ErrorCode::internal,
                   fmt::format("{}: slice {} was not written", output.path().string(), missing - written.begin()));
     if (collected.size() != 0) write_whole(collected.host().data);
-    output.commit();
+    if (plain) {
+      gzip_file(plain->temporary_path(), output.temporary_path(), output.path(), Stream(Device{}, threads), check_stop);
+      plain.reset();
+    }
+    finished = true;
   }
 
   const Grid grid;
@@ -170,12 +175,13 @@ struct ImageWriter::State {
   void write_whole(const float* values) {
     if (!is_gzip_name(output.path()))
       return write_checked(output.temporary_path(), output.path(), grid, 0, grid.nz(), values);
-    const OutputFile plain(std::filesystem::path(output.temporary_path()).replace_extension());
-    write_checked(plain.temporary_path(), output.path(), grid, 0, grid.nz(), values);
-    gzip_file(plain.temporary_path(), output.temporary_path(), output.path());
+    plain.emplace(std::filesystem::path(output.temporary_path()).replace_extension());
+    write_checked(plain->temporary_path(), output.path(), grid, 0, grid.nz(), values);
   }
 
   std::vector<bool> written;
+  bool finished = false;
+  std::optional<OutputFile> plain;  // what is to be compressed
   Array<float, 3> collected;
 };
 
@@ -194,7 +200,14 @@ void ImageWriter::write(std::int64_t begin, Span<const float, 3> slices) {
   if (begin < end) state_->write(begin, end, slices.host().data);
 }
 
-void ImageWriter::commit() { state_->commit(); }
+void ImageWriter::finish(int threads, const std::function<void()>& check_stop) { state_->finish(threads, check_stop); }
+
+OutputFile& ImageWriter::file() { return state_->output; }
+
+void ImageWriter::commit() {
+  finish();
+  file().commit();
+}
 
 void write_image(const std::filesystem::path& path, const Grid& grid, Span<const float, 3> values) {
   ImageWriter writer(path, grid);
