@@ -1,0 +1,91 @@
+"""What every generated function does: arguments to the extension's, the call, results to Python's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy
+
+from . import _kiban
+from ._declarations import operations
+from ._error import Error, ErrorCode
+from ._volume import Volume, place, placed
+
+_run = _kiban.run
+
+
+def call(
+    operation: str, parameters: dict[str, Any], ports: dict[str, Any], results: list[str], device: str, threads: int,
+    progress: Callable[[str, float], object] | None,
+) -> list[Any]:
+    """Runs an operation on arrays; the results in the order of their names."""
+    try:
+        outputs, report = _run(operation, parameters, ports, device, threads, progress)
+    except Error as error:
+        raise in_python(operation, error) from None
+    return [_result(outputs[name], report) for name in results]
+
+
+def image_argument(given: Any, name: str) -> Any:
+    """A volume with its place, a bare array, or a path."""
+    if isinstance(given, Volume):
+        return place(given)
+    if isinstance(given, numpy.ndarray):
+        return given
+    if isinstance(given, (str, os.PathLike)):
+        return os.fspath(given)
+    if hasattr(given, "__dlpack__") or hasattr(given, "__cuda_array_interface__"):
+        return given
+    raise _not_taken(name, given, "a kiban.Volume, an array or a path" + _conversion(given))
+
+
+def geometry_argument(given: Any, name: str) -> Any:
+    """A geometry, or a path."""
+    if isinstance(given, _kiban.Geometry):
+        return given
+    if isinstance(given, (str, os.PathLike)):
+        return os.fspath(given)
+    raise _not_taken(name, given, "a kiban.ct.Geometry or a path")
+
+
+def scan_argument(given: Any, name: str) -> Any:
+    """Arrays by name, or a path."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    if isinstance(given, (str, os.PathLike)):
+        return os.fspath(given)
+    raise _not_taken(name, given, "a dict of arrays or a path")
+
+
+def target_argument(given: Any, name: str) -> Any:
+    """None for new memory, or an array that the result fills."""
+    if given is None:
+        return None
+    if isinstance(given, Volume):
+        return given.array
+    if isinstance(given, (str, os.PathLike)):
+        raise Error(f"{name} takes an array to be filled; kiban.run writes files", ErrorCode.usage)
+    return given
+
+
+def in_python(operation: str, error: Error) -> Error:
+    """The same error with names as Python has them."""
+    return Error(operations()[operation].in_python(str(error)), error.code)
+
+
+def _result(output: Any, report: Any) -> Any:
+    return placed(*output, report) if isinstance(output, tuple) else output
+
+
+def _not_taken(name: str, given: Any, wanted: str) -> Error:
+    return Error(f"{name} is of type {type(given).__name__}, but must be {wanted}", ErrorCode.usage)
+
+
+def _conversion(given: Any) -> str:
+    """How to make a volume of other packages' images, and of lists."""
+    package = type(given).__module__.partition(".")[0]
+    if package in ("SimpleITK", "nibabel"):
+        return f"; kiban.Volume.from_{'sitk' if package == 'SimpleITK' else 'nibabel'} makes one of it"
+    return "; numpy.asarray makes an array of lists" if isinstance(given, (list, tuple)) else ""

@@ -1,0 +1,123 @@
+"""The modules of the fields, made from what the operations declare; and operations on files, by name."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import importlib
+import importlib.util
+import itertools
+import json
+import linecache
+import os
+import sys
+import types
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+from . import _declarations
+from ._calls import geometry_argument, image_argument, in_python, scan_argument
+from ._error import Error, ErrorCode
+from ._kiban import run as _run
+from ._source import module_source
+
+_CONVERSIONS = {"geometry": geometry_argument, "scan": scan_argument}
+
+
+def operations() -> dict[str, dict[str, Any]]:
+    """What every operation declares, by name: summary, notes, parameters with types, units, defaults and ranges, ports."""
+    return {name: copy.deepcopy(known.declared) for name, known in _declarations.operations().items()}
+
+
+def run(
+    operation: str, /, *, device: str = "auto", threads: int = 0, progress: Callable[[str, float], object] | None = None,
+    **given: Any,
+) -> dict[str, Any]:
+    """Runs an operation on files, as `kiban run` does; returns its report: timings, device, findings, memory.
+
+    given   ports (paths) and parameters, with '_' for '-':
+            kiban.run("ct.fdk", projections="p.mha", geometry="g.xml", volume="out.nii.gz", size=256)
+
+    Inputs may be arrays, too; outputs are files. Errors: those of the operation; usage (unknown names).
+    """
+    known = _find(operation)
+    ports = {port.python: port for port in known.ports}
+    parameters = {parameter.python: parameter.name for parameter in known.parameters}
+    values: dict[str, Any] = {}
+    bound: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in ports:
+            convert = _CONVERSIONS.get(ports[name].kind, image_argument) if ports[name].is_input else _output_path
+            bound[ports[name].name] = convert(value, name)
+        elif name in parameters:
+            values[parameters[name]] = value
+        else:
+            raise Error(f"{operation} has no port or parameter {name}{_nearest(name, [*ports, *parameters])}",
+                        ErrorCode.usage)
+    for port in ports.values():
+        if port.required and port.name not in bound:
+            raise Error(f"{port.python} must be given: {port.help}", ErrorCode.usage)
+    try:
+        _, report = _run(operation, values, bound, device, threads, progress)
+    except Error as error:
+        raise in_python(operation, error) from None
+    return json.loads(report)
+
+
+def make_modules() -> list[str]:
+    """Makes kiban.<field> for every field that has an operation; returns the fields.
+
+    A field's module may be a file, with what is more than operations: their functions are added to it.
+    """
+    known = sorted(_declarations.operations().values(), key=lambda operation: operation.field)
+    fields = []
+    for field, of_field in itertools.groupby(known, key=lambda operation: operation.field):
+        module = _module(f"{__package__}.{field}")
+        names = _define(module, module_source(field, of_field))
+        module.__all__ = sorted([*getattr(module, "__all__", []), *names])
+        module.__dir__ = functools.partial(list, module.__all__)
+        setattr(sys.modules[__package__], field, module)
+        fields.append(field)
+    return fields
+
+
+def _find(name: str) -> _declarations.Operation:
+    known = _declarations.operations()
+    if name not in known:
+        raise Error(f"there is no operation {name}{_nearest(name, list(known)) or '; kiban.operations() lists them'}",
+                    ErrorCode.usage)
+    return known[name]
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    near = get_close_matches(name, names, 1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _output_path(value: Any, name: str) -> str:
+    try:
+        return os.fspath(value)
+    except TypeError:
+        raise Error(f"{name} is of type {type(value).__name__}, but must be a path", ErrorCode.usage) from None
+
+
+def _module(name: str) -> types.ModuleType:
+    if importlib.util.find_spec(name):
+        return importlib.import_module(name)
+    module = types.ModuleType(name)
+    module.__package__ = __package__
+    sys.modules[name] = module
+    return module
+
+
+def _define(module: types.ModuleType, source: str) -> list[str]:
+    """Runs the source within the module; returns the names of the functions and classes that it defined."""
+    file = f"<{module.__name__}, made from declarations>"
+    # So that tracebacks and inspect.getsource show it.
+    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
+    documentation = module.__doc__
+    exec(compile(source, file, "exec"), module.__dict__)
+    module.__doc__ = documentation or module.__doc__
+    return [name for name, value in vars(module).items()
+            if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__]

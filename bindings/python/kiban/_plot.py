@@ -1,0 +1,3 @@
+"""Pictures of geometries, by matplotlib."""
+def plot(self):
+    raise NotImplementedError
