@@ -17,10 +17,18 @@ endforeach()
 
 find_package(ZLIB REQUIRED)  # .nii.gz on all cores, and compressed streams checked before ITK fills gaps with zeros
 find_path(KIBAN_HDF5_INCLUDE hdf5.h PATH_SUFFIXES hdf5/serial REQUIRED)
-find_library(KIBAN_HDF5_LIBRARY NAMES hdf5_serial hdf5 REQUIRED)
+# The archive, where there is one: Debian's shared HDF5 loads libcurl, Kerberos, LDAP, GnuTLS and GMP for a network driver
+# that Kiban never asks for, and that stays behind in the archive.
+find_library(KIBAN_HDF5 NAMES libhdf5_serial.a hdf5_serial hdf5 REQUIRED)
 add_library(kiban_hdf5 INTERFACE)
 target_include_directories(kiban_hdf5 SYSTEM INTERFACE ${KIBAN_HDF5_INCLUDE})
-target_link_libraries(kiban_hdf5 INTERFACE ${KIBAN_HDF5_LIBRARY})
+target_link_libraries(kiban_hdf5 INTERFACE ${KIBAN_HDF5})
+if(KIBAN_HDF5 MATCHES "[.]a$")
+  find_library(KIBAN_SZIP_LIBRARY NAMES libsz.a sz REQUIRED)  # the SZIP filter, by libaec
+  find_library(KIBAN_AEC_LIBRARY NAMES libaec.a aec REQUIRED)
+  target_link_libraries(kiban_hdf5 INTERFACE
+    ${KIBAN_SZIP_LIBRARY} ${KIBAN_AEC_LIBRARY} ZLIB::ZLIB Threads::Threads ${CMAKE_DL_LIBS} m)
+endif()
 
 # pocketfft is one header. Debian 12 ships it inside python3-pythran, under another name.
 find_file(KIBAN_POCKETFFT NAMES pocketfft_hdronly.h)

@@ -7,7 +7,7 @@ function(kiban_add_library name)
   list(FILTER sources EXCLUDE REGEX "(^|/)cuda/")
   add_library(kiban_${name} SHARED ${sources})
   add_library(kiban::${name} ALIAS kiban_${name})
-  set_target_properties(kiban_${name} PROPERTIES EXPORT_NAME ${name} VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+  set_target_properties(kiban_${name} PROPERTIES EXPORT_NAME ${name} SOVERSION ${PROJECT_VERSION_MAJOR})
   target_link_libraries(kiban_${name} PUBLIC $<BUILD_INTERFACE:kiban::options>)
 endfunction()
 
