@@ -66,8 +66,13 @@ std::vector<std::string> names_of(const Operation& operation) {
 
 const std::filesystem::path& Request::path(const std::string& port) const {
   const auto found = ports.find(port);
-  if (found == ports.end()) throw Error(ErrorCode::internal, "port " + port + " is not bound to a file");
-  return found->second;
+  if (found == ports.end() || found->second.in_memory())
+    throw Error(ErrorCode::internal, "port " + port + " is not bound to a file");
+  return found->second.file();
+}
+
+std::string Request::described(const std::string& port) const {
+  return in_memory(port) ? "the array " + port : path(port).string();
 }
 
 Request request_from_text(const Operation& operation, const std::map<std::string, std::string>& given) {
@@ -76,7 +81,7 @@ Request request_from_text(const Operation& operation, const std::map<std::string
   for (const auto& [name, text] : given) {
     if (std::ranges::count(operation.ports, name, &Port::name)) {
       if (text.empty()) throw Error(ErrorCode::usage, fmt::format("{} needs the path of a file", name));
-      request.ports[name] = text;
+      request.ports[name] = std::filesystem::path(text);
     } else if (std::ranges::count(operation.parameters, name, &Parameter::name)) {
       parameters[name] = text;
     } else {

@@ -1,14 +1,17 @@
 #pragma once
+#include <any>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/parameters.hpp"
 #include "engine/progress.hpp"
+#include "kernels/core/error.hpp"
 #include "kernels/core/stream.hpp"
 
 namespace kiban::engine {
@@ -27,14 +30,50 @@ struct Port {
   std::string help;  ///< one line
 };
 
-/// What is asked of one operation: checked values, and a file for every port that is used.
+/// What a port of a request is bound to: a file, or an object of this process. Of which type the object is, the port's
+/// kind says: engine/operations/volume_port.hpp, geometry_port.hpp, scan_port.hpp.
+class Binding {
+ public:
+  Binding() = default;
+  Binding(std::filesystem::path file) : file_(std::move(file)) {}
+  template <class T>
+  static Binding memory(T object) {
+    Binding binding;
+    binding.object_ = std::move(object);
+    return binding;
+  }
+
+  bool in_memory() const { return object_.has_value(); }
+  const std::filesystem::path& file() const { return file_; }
+  /// Null if the object is of another type, or if there is none.
+  template <class T>
+  const T* object() const {
+    return std::any_cast<T>(&object_);
+  }
+
+ private:
+  std::filesystem::path file_;
+  std::any object_;
+};
+
+/// What is asked of one operation: checked values, and a file or an object for every port that is used.
 struct Request {
   Values parameters;
-  std::map<std::string, std::filesystem::path> ports;
+  std::map<std::string, Binding> ports;
 
   bool uses(const std::string& port) const { return ports.contains(port); }
-  /// Errors: internal (the port is not bound).
+  bool in_memory(const std::string& port) const { return uses(port) && ports.at(port).in_memory(); }
+  /// Errors: internal (the port is not bound to a file).
   const std::filesystem::path& path(const std::string& port) const;
+  /// Errors: internal (the port is not bound to an object of this type).
+  template <class T>
+  const T& object(const std::string& port) const {
+    const T* found = uses(port) ? ports.at(port).object<T>() : nullptr;
+    if (!found) throw Error(ErrorCode::internal, "port " + port + " is bound to no object of the type of its kind");
+    return *found;
+  }
+  /// The port as sentences name it: the path, or "the array projections".
+  std::string described(const std::string& port) const;
 };
 
 /// What a run will take, known before it takes it.

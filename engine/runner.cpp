@@ -23,7 +23,7 @@ std::filesystem::path resolved(const std::filesystem::path& path) {
 void require_different_files(const Operation& operation, const Request& request) {
   std::map<std::filesystem::path, const Port*> taken;
   for (const Port& port : operation.ports) {
-    if (!request.uses(port.name)) continue;
+    if (!request.uses(port.name) || request.in_memory(port.name)) continue;
     const auto [place, is_new] = taken.try_emplace(resolved(request.path(port.name)), &port);
     const bool only_read = port.direction == PortDirection::in && place->second->direction == PortDirection::in;
     if (!is_new && !only_read)
@@ -93,7 +93,7 @@ Report run(const Operation& operation, const Request& request, Stream& stream, P
   report.operation_version = operation.version;
   report.parameters = request.parameters;
   for (const Port& port : operation.ports)
-    if (port.direction == PortDirection::out && request.uses(port.name))
+    if (port.direction == PortDirection::out && request.uses(port.name) && !request.in_memory(port.name))
       report.outputs[port.name] = request.path(port.name);
   report.findings = work->findings();
   report.stages = progress.stages();

@@ -1,13 +1,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 
-#include "engine/operations/ct_inputs.hpp"
 #include "engine/operations/reconstruction.hpp"
+#include "engine/operations/scan_port.hpp"
 #include "engine/operations/standard.hpp"
-#include "io/hdf5/exchange_file.hpp"
+#include "engine/operations/volume_port.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/ct/flat_field.hpp"
 #include "kernels/ct/parallel_scan.hpp"
@@ -16,39 +15,27 @@
 namespace kiban::engine {
 namespace {
 
-std::vector<double> angles_of(const io::ExchangeReader& scan, const Values& values) {
+std::vector<double> angles_of(const ScanSource& scan, const Values& values) {
   if (scan.has_angles()) {
     if (values.has("arc-deg"))
-      throw Error(ErrorCode::usage,
-                  fmt::format("arc-deg contradicts the angles in {}; leave it out", scan.path().string()));
+      throw Error(ErrorCode::usage, fmt::format("arc-deg contradicts the angles in {}; leave it out", scan.name()));
     return scan.angles_deg();
   }
   if (!values.has("arc-deg"))
-    throw Error(ErrorCode::usage,
-                fmt::format("{} holds no angles (exchange/theta); give arc-deg", scan.path().string()));
+    throw Error(ErrorCode::usage, fmt::format("{} holds no angles (exchange/theta); give arc-deg", scan.name()));
   std::vector<double> angles(static_cast<std::size_t>(scan.shape()[0]));
   for (std::size_t k = 0; k < angles.size(); ++k)
     angles[k] = values.real("arc-deg") * static_cast<double>(k) / static_cast<double>(angles.size());
   return angles;
 }
 
-ct::FlatFieldPlan flat_field_of(const io::ExchangeReader& scan) {
-  const Array<float, 3> flats = scan.flats();
-  io::require_finite(flats.span(), "flat", scan.path(), 0);
-  if (scan.dark_count() == 0)
-    return ct::plan_flat_field(flats.span(), Span<const float, 3>(nullptr, {0, scan.shape()[1], scan.shape()[2]}));
-  const Array<float, 3> darks = scan.darks();
-  io::require_finite(darks.span(), "dark", scan.path(), 0);
-  return ct::plan_flat_field(flats.span(), darks.span());
-}
-
 /// Line integrals from a raw scan's counts, corrected on their way.
 class CorrectedScan : public LineIntegrals {
  public:
   explicit CorrectedScan(const Request& request)
-      : scan_(request.path("scan")),
+      : scan_(request, "scan"),
         angles_(angles_of(scan_, request.parameters)),
-        flat_field_plan_(flat_field_of(scan_)),
+        flat_field_plan_(scan_.with_frames([](auto flats, auto darks) { return ct::plan_flat_field(flats, darks); })),
         panel_{.rows = scan_.shape()[1],
                .columns = scan_.shape()[2],
                .pixel_mm = request.parameters.real("pixel-mm"),
@@ -59,9 +46,10 @@ class CorrectedScan : public LineIntegrals {
     panel_.centre_column = request.parameters.real("centre");
     if (panel_.centre_column > static_cast<double>(panel_.columns - 1))
       throw Error(ErrorCode::usage, fmt::format("centre is {} pixel, but {} has columns 0 to {}", panel_.centre_column,
-                                                scan_.path().string(), panel_.columns - 1));
+                                                scan_.name(), panel_.columns - 1));
   }
 
+  std::string name() const override { return scan_.name(); }
   ct::Geometry planned_geometry() const override { return ct::parallel_scan_geometry(panel_, angles_); }
 
   ct::Geometry geometry(Stream& stream, Progress& progress) override {
@@ -75,60 +63,77 @@ class CorrectedScan : public LineIntegrals {
     return planned_geometry();
   }
 
-  void read(Stream& stream, Progress& progress, std::int64_t first, Span<float, 3> views) override {
+  Span<const float, 3> read(Stream& stream, Progress& progress, std::int64_t first, std::int64_t count) override {
     progress.enter("read");
-    scan_.read(first, first + views.extent(0), views);
-    io::require_finite(views, "view", scan_.path(), first);
+    if (views_.shape()[0] < count) views_ = Array<float, 3>({count, panel_.rows, panel_.columns});
+    const Span<float, 3> views = views_.span().slice(0, count);
+    scan_.read(first, first + count, views);
     progress.enter("compute");
-    correct(stream, views);
+    return corrected(stream, views);
   }
 
-  std::size_t device_bytes() const override {
-    return static_cast<std::size_t>((2 + views_at_a_time(panel_.rows, panel_.columns)) * panel_.rows * panel_.columns) *
+  /// What the search for the centre keeps.
+  std::size_t host_bytes() const override {
+    if (centre_is_given_) return 0;
+    return ct::rotation_centre_rows(panel_.rows).size() * angles_.size() * static_cast<std::size_t>(panel_.columns) *
            sizeof(float);
+  }
+  std::size_t device_bytes() const override {
+    return static_cast<std::size_t>((2 + views_at_a_time()) * panel_.rows * panel_.columns) * sizeof(float);
   }
 
   std::vector<Finding> findings() const override { return {{"centre", panel_.centre_column, "pixel"}}; }
 
  private:
-  /// Counts become line integrals in place, through the device's memory where that is another.
-  void correct(Stream& stream, Span<float, 3> views) {
-    if (stream.device() == views.device()) return flat_field_->run(stream, views, views);
+  std::int64_t views_at_a_time() const {
+    return std::min(scan_.shape()[0], slices_at_a_time({1, panel_.rows, panel_.columns}));
+  }
+
+  /// Counts become line integrals: in place, or in the device's memory where that is another.
+  Span<const float, 3> corrected(Stream& stream, Span<float, 3> views) {
+    if (stream.device() == views.device()) {
+      flat_field_->run(stream, views, views);
+      return views;
+    }
     if (scratch_.size() < views.size()) scratch_ = Array<float, 3>(views.shape(), stream.device());
     const Span<float, 3> there = scratch_.span().slice(0, views.extent(0));
     copy<float, 3>(stream, views, there);
     flat_field_->run(stream, there, there);
-    copy<float, 3>(stream, there, views);
     stream.synchronize();
+    return there;
   }
 
   /// Line integrals of the few rows that the search for the centre wants: one pass through the scan.
   Array<float, 3> rows_for_centre(Stream& stream, Progress& progress) {
     const std::vector<std::int64_t> wanted = ct::rotation_centre_rows(panel_.rows);
-    const std::int64_t views = scan_.shape()[0],
-                       at_a_time = std::min(views, views_at_a_time(panel_.rows, panel_.columns));
-    Array<float, 3> chunk({at_a_time, panel_.rows, panel_.columns});
+    const std::int64_t views = scan_.shape()[0];
     Array<float, 3> rows({views, static_cast<std::int64_t>(wanted.size()), panel_.columns});
-    const auto from = chunk.host();
-    const auto to = rows.host();
-    for (std::int64_t first = 0; first < views; first += at_a_time) {
-      const std::int64_t count = std::min(at_a_time, views - first);
-      read(stream, progress, first, chunk.span().slice(0, count));
-      for (std::int64_t k = 0; k < count; ++k)
+    const Span<float, 3> all = rows.span();
+    for (std::int64_t first = 0; first < views; first += views_at_a_time()) {
+      const Span<const float, 3> part = read(stream, progress, first, std::min(views_at_a_time(), views - first));
+      for (std::int64_t k = 0; k < part.extent(0); ++k)
         for (std::size_t row = 0; row < wanted.size(); ++row)
-          std::memcpy(&to(first + k, row, 0), &from(k, wanted[row], 0),
-                      static_cast<std::size_t>(panel_.columns) * sizeof(float));
+          copy<float, 1>(stream, line(part, k, wanted[row]), line(all, first + k, static_cast<std::int64_t>(row)));
+      stream.synchronize();
     }
     return rows;
   }
 
-  io::ExchangeReader scan_;
+  /// One row of one view.
+  template <class T>
+  static Span<T, 1> line(const Span<T, 3>& views, std::int64_t view, std::int64_t row) {
+    T* const first = views.on(views.device()).data;
+    return {first + (view * views.extent(1) + row) * views.extent(2), {views.extent(2)}, views.device()};
+  }
+
+  ScanSource scan_;
   std::vector<double> angles_;
   ct::FlatFieldPlan flat_field_plan_;
   ct::ParallelScan panel_;
   bool centre_is_given_;
   std::optional<ct::FlatField> flat_field_;
-  Array<float, 3> scratch_;  ///< views on a device that is not the host
+  Array<float, 3> views_;    ///< on the host
+  Array<float, 3> scratch_;  ///< the same on a device that is another
 };
 
 }  // namespace

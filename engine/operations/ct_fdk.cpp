@@ -5,20 +5,18 @@
 namespace kiban::engine {
 namespace {
 
-/// Line integrals that stand in a file, with their geometry beside them.
+/// Line integrals that are there already, with their geometry beside them.
 class StoredLineIntegrals : public LineIntegrals {
  public:
   explicit StoredLineIntegrals(const Request& request)
-      : projections_(request.path("projections")),
-        geometry_(ct::geometry_from_circular(
-            read_geometry(request.path("geometry"), projections_.views(), request.path("projections")),
-            projections_.panel(pixel_mm_or_zero(request.parameters)))) {}
+      : projections_(request), geometry_(geometry_for(request, projections_)) {}
 
+  std::string name() const override { return projections_.name(); }
   ct::Geometry planned_geometry() const override { return geometry_; }
   ct::Geometry geometry(Stream&, Progress&) override { return geometry_; }
-  void read(Stream&, Progress& progress, std::int64_t first, Span<float, 3> views) override {
+  Span<const float, 3> read(Stream& stream, Progress& progress, std::int64_t first, std::int64_t count) override {
     progress.enter("read");
-    projections_.read(first, views);
+    return projections_.read(stream, first, count);
   }
 
  private:

@@ -4,7 +4,6 @@
 
 #include "engine/operations/ct_inputs.hpp"
 #include "engine/operations/standard.hpp"
-#include "io/geometry/rtk_xml.hpp"
 #include "io/output_file.hpp"
 #include "kernels/core/error.hpp"
 
@@ -17,35 +16,35 @@ std::int64_t number_of_views(const Request& request) {
       throw Error(ErrorCode::usage, "how many views? give views, or the projections that the geometry is for");
     return request.parameters.integer("views");
   }
-  const std::int64_t views = Projections(request.path("projections")).views();
+  const std::int64_t views = Projections(request).views();
   if (request.parameters.has("views") && request.parameters.integer("views") != views)
     throw Error(ErrorCode::usage,
                 fmt::format("views is {}, but {} has {}; leave views out", request.parameters.integer("views"),
-                            request.path("projections").string(), views));
+                            request.described("projections"), views));
   return views;
 }
 
 class GeometryWork : public Work {
  public:
   explicit GeometryWork(const Request& request)
-      : scan_(circular_scan_from(request.parameters, number_of_views(request))), path_(request.path("geometry")) {}
+      : request_(request), scan_(circular_scan_from(request.parameters, number_of_views(request))) {}
 
   Plan plan(Device) const override {
     Plan plan;
     plan.host_bytes = scan_.size() * sizeof(CircularView);
     return plan;
   }
-  void run(Stream&, Progress&) override { output_.emplace(path_); }
+  void run(Stream&, Progress&) override { output_.emplace(request_, "geometry", scan_); }
   void store(Progress& progress) override {
     progress.enter("write");
-    io::write_rtk_xml(output_->temporary_path(), scan_);
-    output_->commit();
+    io::commit_together({output_->finish()});
+    output_->hand_over();
   }
 
  private:
+  Request request_;
   CircularGeometry scan_;
-  std::filesystem::path path_;
-  std::optional<io::OutputFile> output_;
+  std::optional<GeometrySink> output_;
 };
 
 }  // namespace

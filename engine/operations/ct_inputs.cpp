@@ -5,26 +5,30 @@
 #include <algorithm>
 #include <cmath>
 
-#include "io/geometry/rtk_xml.hpp"
 #include "kernels/core/error.hpp"
 
 namespace kiban::engine {
 
-std::int64_t views_at_a_time(std::int64_t rows, std::int64_t columns) {
-  constexpr std::int64_t kBytes = 8 << 20;
-  const std::int64_t view_bytes = rows * columns * static_cast<std::int64_t>(sizeof(float));
-  return std::clamp<std::int64_t>(kBytes / std::max<std::int64_t>(view_bytes, 1), 1, 32);
-}
+namespace {
+
+double pixel_mm_or_zero(const Values& values) { return values.has("pixel-mm") ? values.real("pixel-mm") : 0; }
+
+}  // namespace
 
 ct::Panel Projections::panel(double pixel_mm) const {
-  const Grid& grid = reader_.grid();
+  const Grid& grid = source_.grid();
   if (pixel_mm > 0) return ct::Panel::centred(grid.ny(), grid.nx(), pixel_mm, pixel_mm);
+  if (!source_.placed())
+    throw Error(ErrorCode::usage,
+                fmt::format("{} does not say how large its pixels are; give pixel-mm, or a volume with spacing and "
+                            "origin",
+                            source_.name()));
   for (int axis = 0; axis < 2; ++axis)
     if (std::abs(grid.direction[static_cast<std::size_t>(axis)][static_cast<std::size_t>(axis)] - 1) > 1e-6)
       throw Error(ErrorCode::input,
                   fmt::format("{}: the header turns the panel within its own plane; store projections with an identity "
                               "direction, or give --pixel-mm",
-                              reader_.path().string()));
+                              source_.name()));
   ct::Panel panel;
   panel.rows = grid.ny();
   panel.columns = grid.nx();
@@ -35,18 +39,23 @@ ct::Panel Projections::panel(double pixel_mm) const {
   return panel;
 }
 
-void Projections::read(std::int64_t first, Span<float, 3> views) {
-  reader_.read(first, first + views.extent(0), views);
-  io::require_finite(views, "view", reader_.path(), first);
-}
-
-CircularGeometry read_geometry(const std::filesystem::path& path, std::int64_t views,
-                               const std::filesystem::path& projections) {
-  CircularGeometry geometry = io::read_rtk_xml(path);
-  if (static_cast<std::int64_t>(geometry.size()) != views)
+ct::Geometry geometry_for(const Request& request, const Projections& projections) {
+  const ScanGeometry scan = read_geometry(request, "geometry");
+  const std::string name = request.described("geometry");
+  if (view_count(scan) != projections.views())
     throw Error(ErrorCode::input, fmt::format("{} describes {} views and {} has {}; use the geometry of this scan",
-                                              path.string(), geometry.size(), projections.string(), views));
-  return geometry;
+                                              name, view_count(scan), projections.name(), projections.views()));
+  const double pixel_mm = pixel_mm_or_zero(request.parameters);
+  if (const auto* circular = std::get_if<CircularGeometry>(&scan))
+    return ct::geometry_from_circular(*circular, projections.panel(pixel_mm));
+  if (pixel_mm > 0) throw Error(ErrorCode::usage, "the views of this geometry have pixels; leave pixel-mm out");
+  const auto& complete = std::get<ct::Geometry>(scan);
+  if (complete.rows != projections.rows() || complete.columns != projections.columns())
+    throw Error(
+        ErrorCode::input,
+        fmt::format("{} describes {} x {} pixels and {} has {} x {}; use the geometry of this scan", name,
+                    complete.rows, complete.columns, projections.name(), projections.rows(), projections.columns()));
+  return complete;
 }
 
 std::vector<Parameter> circular_scan_parameters() {

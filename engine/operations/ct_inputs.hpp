@@ -1,37 +1,42 @@
 #pragma once
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "engine/operation.hpp"
-#include "io/image/image_file.hpp"
+#include "engine/operations/geometry_port.hpp"
+#include "engine/operations/volume_port.hpp"
 #include "kernels/ct/geometry.hpp"
 
 namespace kiban::engine {
 
-/// Views that pass from a file to a device at a time: some MiB, so that memory does not grow with their number.
-std::int64_t views_at_a_time(std::int64_t rows, std::int64_t columns);
-
 /// A stack of line integrals [view,row,column].
 class Projections {
  public:
-  /// Errors: input (unreadable; panel turned in its own plane).
-  explicit Projections(const std::filesystem::path& path) : reader_(path) {}
+  /// Errors: input (unreadable).
+  explicit Projections(const Request& request) : source_(request, "projections") {}
 
-  std::int64_t views() const { return reader_.grid().shape[0]; }
-  /// As the file says; with `pixel_mm` > 0 square pixels of this pitch, centred, for a file that knows no lengths.
-  /// Errors: input (pixels that lie along other axes than the file's).
+  std::int64_t views() const { return source_.grid().shape[0]; }
+  std::int64_t rows() const { return source_.grid().ny(); }
+  std::int64_t columns() const { return source_.grid().nx(); }
+  const std::string& name() const { return source_.name(); }
+  /// As the file says; with `pixel_mm` > 0 square pixels of this pitch, centred, for what knows no lengths.
+  /// Errors: input (pixels that lie along other axes than the file's) · usage (an array without a place, no pitch).
   ct::Panel panel(double pixel_mm) const;
 
-  /// Views from `first` on. Errors: input (unreadable; a value that is not finite, naming view, row and column).
-  void read(std::int64_t first, Span<float, 3> views);
+  /// Views from `first` on; see VolumeSource. Errors: input (unreadable; a value that is not finite, naming view, row
+  /// and column).
+  Span<const float, 3> read(Stream& stream, std::int64_t first, std::int64_t count) {
+    return source_.finite_slices(stream, first, first + count, "view");
+  }
 
  private:
-  io::ImageReader reader_;
+  VolumeSource source_;
 };
 
-/// The geometry file's views. Errors: input (unreadable; not `views` of them, naming both numbers).
-CircularGeometry read_geometry(const std::filesystem::path& path, std::int64_t views,
-                               const std::filesystem::path& projections);
+/// The views of the port `geometry`, complete with the panel of these projections.
+/// Errors: input (unreadable; of other views or another panel, naming both) · usage (a pitch for views that have one).
+ct::Geometry geometry_for(const Request& request, const Projections& projections);
 
 /// `views`, `sid-mm` and so on: a circular scan, described.
 std::vector<Parameter> circular_scan_parameters();

@@ -5,9 +5,10 @@
 #include <optional>
 
 #include "engine/operations/ct_inputs.hpp"
+#include "engine/operations/geometry_port.hpp"
 #include "engine/operations/projected_object.hpp"
 #include "engine/operations/standard.hpp"
-#include "io/geometry/rtk_xml.hpp"
+#include "engine/operations/volume_port.hpp"
 #include "io/output_file.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/ct/noise.hpp"
@@ -15,7 +16,7 @@
 namespace kiban::engine {
 namespace {
 
-CircularGeometry scan_of(const Request& request) {
+ScanGeometry scan_of(const Request& request) {
   if (!request.uses("scan-geometry")) {
     if (!request.uses("geometry"))
       throw Error(ErrorCode::usage, "geometry must be given: without it nothing says how the projections were taken");
@@ -27,7 +28,7 @@ CircularGeometry scan_of(const Request& request) {
                   fmt::format("{} and scan-geometry contradict each other; give one of them", parameter.name));
   if (request.parameters.given("views"))
     throw Error(ErrorCode::usage, "views and scan-geometry contradict each other; give one of them");
-  return io::read_rtk_xml(request.path("scan-geometry"));
+  return read_geometry(request, "scan-geometry");
 }
 
 /// The pitch with which a panel of rows x columns holds the shadow of a cylinder about the axis, seen from anywhere.
@@ -58,6 +59,25 @@ ct::Panel panel_of(const Values& values, const ProjectedObject& object, const Ci
   return ct::Panel::centred(rows, columns, pitch, pitch);
 }
 
+/// The panel of views that are complete. Errors: usage (the request describes another one).
+ct::Panel panel_of(const Values& values, const ct::Geometry& complete) {
+  for (const char* name : {"columns", "rows", "pixel-mm"})
+    if (values.given(name))
+      throw Error(ErrorCode::usage, fmt::format("the views of scan-geometry have pixels; leave {} out", name));
+  const ct::View& view = complete.views.front();
+  return ct::Panel::centred(complete.rows, complete.columns, norm(view.u), norm(view.v));
+}
+
+ct::Panel panel_of(const Values& values, const ProjectedObject& object, const ScanGeometry& scan) {
+  if (const auto* circular = std::get_if<CircularGeometry>(&scan)) return panel_of(values, object, *circular);
+  return panel_of(values, std::get<ct::Geometry>(scan));
+}
+
+ct::Geometry complete_geometry(const ScanGeometry& scan, const ct::Panel& panel) {
+  if (const auto* circular = std::get_if<CircularGeometry>(&scan)) return ct::geometry_from_circular(*circular, panel);
+  return std::get<ct::Geometry>(scan);
+}
+
 Grid stack_grid(const ct::Panel& panel, std::int64_t views) {
   Grid grid;
   grid.shape = {views, panel.rows, panel.columns};
@@ -69,20 +89,17 @@ Grid stack_grid(const ct::Panel& panel, std::int64_t views) {
 class SimulateWork : public Work {
  public:
   explicit SimulateWork(const Request& request)
-      : object_(projected_object(request)),
+      : request_(request),
+        object_(projected_object(request)),
         scan_(scan_of(request)),
         panel_(panel_of(request.parameters, *object_, scan_)),
-        geometry_(ct::geometry_from_circular(scan_, panel_)),
+        geometry_(complete_geometry(scan_, panel_)),
         photons_(request.parameters.has("photons") ? request.parameters.real("photons") : 0),
-        seed_(static_cast<std::uint64_t>(request.parameters.integer("seed"))),
-        projections_path_(request.path("projections")) {
-    if (request.uses("geometry")) geometry_path_ = request.path("geometry");
-  }
+        seed_(static_cast<std::uint64_t>(request.parameters.integer("seed"))) {}
 
   Plan plan(Device device) const override {
     const std::size_t chunk_bytes =
-        static_cast<std::size_t>(views_at_a_time(panel_.rows, panel_.columns) * panel_.rows * panel_.columns) *
-        sizeof(float);
+        static_cast<std::size_t>(views_at_a_time() * panel_.rows * panel_.columns) * sizeof(float);
     Plan plan;
     plan.updates = views() * panel_.rows * panel_.columns;
     plan.device_bytes = chunk_bytes + object_->device_bytes();
@@ -91,48 +108,44 @@ class SimulateWork : public Work {
   }
 
   void run(Stream& stream, Progress& progress) override {
-    projections_.emplace(projections_path_, stack_grid(panel_, views()));
-    if (geometry_path_) geometry_file_.emplace(*geometry_path_);
+    projections_.emplace(request_, "projections", stack_grid(panel_, views()), stream);
+    if (request_.uses("geometry")) geometry_out_.emplace(request_, "geometry", scan_);
     object_->prepare(stream, progress);
-    const std::int64_t at_a_time = std::min(views(), views_at_a_time(panel_.rows, panel_.columns));
-    Array<float, 3> chunk({at_a_time, panel_.rows, panel_.columns}, stream.device());
-    Array<float, 3> on_host = stream.device() == Device{} ? chunk : Array<float, 3>(chunk.shape());
-    for (std::int64_t first = 0; first < views(); first += at_a_time) {
-      const std::int64_t count = std::min(at_a_time, views() - first);
+    for (std::int64_t first = 0; first < views(); first += views_at_a_time()) {
+      const std::int64_t end = std::min(views(), first + views_at_a_time());
       progress.enter("compute");
-      object_->project(stream, geometry_, first, chunk.span().slice(0, count));
-      if (photons_ > 0) ct::add_poisson_noise(stream, photons_, seed_, first, chunk.span().slice(0, count));
-      if (chunk.device() != on_host.device())
-        copy<float, 3>(stream, chunk.span().slice(0, count), on_host.span().slice(0, count));
-      stream.synchronize();
+      const Span<float, 3> part = projections_->part(first, end);
+      object_->project(stream, geometry_, first, part);
+      if (photons_ > 0) ct::add_poisson_noise(stream, photons_, seed_, first, part);
+      require_finite_result(stream, part, object_->name());
       progress.enter("write");
-      projections_->write(first, on_host.span().slice(0, count));
-      progress.report(static_cast<double>(first + count) / static_cast<double>(views()));
+      projections_->put();
+      progress.report(static_cast<double>(end) / static_cast<double>(views()));
     }
   }
 
   void store(Progress& progress) override {
     progress.enter("write");
-    if (geometry_file_) io::write_rtk_xml(geometry_file_->temporary_path(), scan_);
-    projections_->commit();
-    if (geometry_file_) geometry_file_->commit();
+    io::commit_together({projections_->finish(progress), geometry_out_ ? geometry_out_->finish() : nullptr});
+    projections_->hand_over();
+    if (geometry_out_) geometry_out_->hand_over();
   }
 
   std::vector<Finding> findings() const override { return {{"pixel", panel_.spacing_u_mm, "mm"}}; }
 
  private:
-  std::int64_t views() const { return static_cast<std::int64_t>(scan_.size()); }
+  std::int64_t views() const { return view_count(scan_); }
+  std::int64_t views_at_a_time() const { return std::min(views(), slices_at_a_time({1, panel_.rows, panel_.columns})); }
 
+  Request request_;
   std::unique_ptr<ProjectedObject> object_;
-  CircularGeometry scan_;
+  ScanGeometry scan_;
   ct::Panel panel_;
   ct::Geometry geometry_;
   double photons_;  ///< a pixel behind nothing; 0: no noise
   std::uint64_t seed_;
-  std::filesystem::path projections_path_;
-  std::optional<std::filesystem::path> geometry_path_;
-  std::optional<io::ImageWriter> projections_;
-  std::optional<io::OutputFile> geometry_file_;
+  std::optional<VolumeSink> projections_;
+  std::optional<GeometrySink> geometry_out_;
 };
 
 }  // namespace

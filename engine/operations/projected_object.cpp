@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "engine/operations/patient_position.hpp"
-#include "io/image/image_file.hpp"
+#include "engine/operations/volume_port.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/ct/joseph.hpp"
 #include "kernels/ct/phantom.hpp"
@@ -19,6 +19,7 @@ class Phantom : public ProjectedObject {
   explicit Phantom(const Values& values)
       : ellipsoids_(ct::shepp_logan(values.real("scale-mm"), values.real("density"))) {}
 
+  std::string name() const override { return "the phantom"; }
   double radius_mm() const override {
     double radius = 0;
     for (const ct::Ellipsoid& e : ellipsoids_)
@@ -42,15 +43,20 @@ class Phantom : public ProjectedObject {
 class VoxelObject : public ProjectedObject {
  public:
   explicit VoxelObject(const Request& request)
-      : reader_(request.path("volume")),
-        grid_(rotated(transposed(patient_from_scanner(request.parameters.text("patient-position"))), reader_.grid())),
+      : source_(request, "volume"),
+        grid_(rotated(transposed(patient_from_scanner(request.parameters.text("patient-position"))), source_.grid())),
         mu_water_(request.parameters.has("mu-water") ? request.parameters.real("mu-water") : 0) {
+    if (!source_.placed())
+      throw Error(
+          ErrorCode::usage,
+          fmt::format("{} does not say where its voxels lie; give a volume with spacing and origin", source_.name()));
     if (!request.parameters.flag("centre-volume")) return;
     grid_.origin = grid_.origin -
                    grid_.world({0.5 * static_cast<double>(grid_.nx() - 1), 0.5 * static_cast<double>(grid_.ny() - 1),
                                 0.5 * static_cast<double>(grid_.nz() - 1)});
   }
 
+  std::string name() const override { return source_.name(); }
   double radius_mm() const override {
     return farthest([](const Vec3& p) { return std::hypot(p[0], p[2]); });
   }
@@ -58,28 +64,31 @@ class VoxelObject : public ProjectedObject {
     return farthest([](const Vec3& p) { return std::abs(p[1]); });
   }
   std::size_t device_bytes() const override {
-    return static_cast<std::size_t>(element_count<3>(grid_.shape)) * sizeof(float);
+    const std::size_t volume = static_cast<std::size_t>(element_count<3>(grid_.shape)) * sizeof(float);
+    return mu_water_ > 0 ? 2 * volume : volume;
   }
   std::size_t host_bytes() const override { return device_bytes(); }
 
   void prepare(Stream& stream, Progress& progress) override {
     progress.enter("read");
-    Array<float, 3> values(grid_.shape);
-    reader_.read(0, grid_.nz(), values.span());
-    io::require_finite(values.span(), "slice", reader_.path(), 0);
-    if (mu_water_ > 0) to_attenuation(values.host());
-    progress.enter("compute");
-    if (stream.device() == values.device()) {
-      volume_ = std::move(values);
-      return;
+    volume_ = source_.finite_slices(stream, 0, grid_.nz(), "slice");
+    if (mu_water_ > 0) {
+      attenuation_ = Array<float, 3>(grid_.shape);
+      copy<float, 3>(stream, volume_, attenuation_.span());
+      stream.synchronize();
+      to_attenuation(attenuation_.host());
+      volume_ = attenuation_.span();
     }
-    volume_ = Array<float, 3>(grid_.shape, stream.device());
-    copy<float, 3>(stream, values.span(), volume_.span());
+    progress.enter("compute");
+    if (stream.device() == volume_.device()) return;
+    on_device_ = Array<float, 3>(grid_.shape, stream.device());
+    copy<float, 3>(stream, volume_, on_device_.span());
     stream.synchronize();
+    volume_ = on_device_.span();
   }
 
   void project(Stream& stream, const ct::Geometry& geometry, std::int64_t first, Span<float, 3> views) override {
-    ct::joseph_project(stream, volume_.span(), grid_, geometry, first, views);
+    ct::joseph_project(stream, volume_, grid_, geometry, first, views);
   }
 
  private:
@@ -101,10 +110,12 @@ class VoxelObject : public ProjectedObject {
     return most;
   }
 
-  io::ImageReader reader_;
+  VolumeSource source_;
   Grid grid_;
   double mu_water_;
-  Array<float, 3> volume_;
+  Array<float, 3> attenuation_;    ///< what was HU
+  Array<float, 3> on_device_;      ///< what was elsewhere
+  Span<const float, 3> volume_{};  ///< in mm^-1, on the device: one of these two, or the source's
 };
 
 /// What belongs to the other kind of object would be ignored in silence.

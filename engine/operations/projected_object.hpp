@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <string>
 
 #include "engine/operation.hpp"
 #include "kernels/ct/geometry.hpp"
@@ -10,6 +11,8 @@ namespace kiban::engine {
 class ProjectedObject {
  public:
   virtual ~ProjectedObject() = default;
+  /// As sentences name it.
+  virtual std::string name() const = 0;
   virtual double radius_mm() const = 0;
   virtual double half_height_mm() const = 0;
   virtual std::size_t device_bytes() const { return 0; }

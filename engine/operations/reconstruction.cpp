@@ -6,9 +6,8 @@
 #include <cmath>
 #include <optional>
 
-#include "engine/operations/ct_inputs.hpp"
 #include "engine/operations/patient_position.hpp"
-#include "io/image/image_file.hpp"
+#include "engine/operations/volume_port.hpp"
 #include "io/image/preview.hpp"
 #include "io/output_file.hpp"
 #include "kernels/core/error.hpp"
@@ -20,6 +19,7 @@ namespace {
 constexpr std::int64_t kMostVoxels = 16384;  ///< along an axis
 
 /// The grid that shows as much as the panel does: a voxel is a pixel as it appears at the isocentre.
+/// Its rows lie along the world's axis that is nearest to the rotation's.
 Grid panel_grid(const ct::Geometry& geometry) {
   const ct::View& view = geometry.views.front();
   double scale = 1;
@@ -28,7 +28,14 @@ Grid panel_grid(const ct::Geometry& geometry) {
     scale = std::abs(dot(view.source, normal) / dot(view.source - view.detector, normal));
   }
   const double across = scale * norm(view.u), along = scale * norm(view.v);
-  return Grid::centred({geometry.columns, geometry.rows, geometry.columns}, {across, along, across});
+  Shape<3> shape{geometry.columns, geometry.columns, geometry.columns};
+  Vec3 spacing{across, across, across};
+  std::size_t upright = 0;
+  for (std::size_t a = 1; a < 3; ++a)
+    if (std::abs(geometry.axis[a]) > std::abs(geometry.axis[upright])) upright = a;
+  shape[2 - upright] = geometry.rows;
+  spacing[upright] = along;
+  return Grid::centred(shape, spacing);
 }
 
 /// Voxels of `spacing` that cover `extent`.
@@ -64,7 +71,12 @@ Grid grid_like(const Request& request, const Mat3& to_patient) {
   for (const char* name : {"size", "spacing-mm", "origin-mm"})
     if (request.parameters.given(name))
       throw Error(ErrorCode::usage, fmt::format("{} and like contradict each other; give one of them", name));
-  return rotated(transposed(to_patient), io::ImageReader(request.path("like")).grid());
+  const VolumeSource like(request, "like");
+  if (!like.placed())
+    throw Error(ErrorCode::usage, fmt::format("{} does not say where its voxels lie; give a volume with spacing and "
+                                              "origin",
+                                              like.name()));
+  return rotated(transposed(to_patient), like.grid());
 }
 
 ct::Window window_named(const std::string& name) {
@@ -97,22 +109,30 @@ io::GreyRange grey_range_from(const Values& values) {
   return range;
 }
 
+/// From the scanner's frame. Errors: usage (a geometry in another frame than IEC 61217's).
+Mat3 to_patient_from(const Request& request, const ct::Geometry& geometry) {
+  const std::string& position = request.parameters.text("patient-position");
+  if (position != "none" && geometry.axis != Vec3{0, 1, 0})
+    throw Error(ErrorCode::usage,
+                "patient-position leads from IEC 61217's frame, rotation about y, which this geometry is not in; leave "
+                "it out");
+  return patient_from_scanner(position);
+}
+
 class ReconstructionWork : public Work {
  public:
   ReconstructionWork(std::unique_ptr<LineIntegrals> line_integrals, const Request& request)
       : line_integrals_(std::move(line_integrals)),
-        to_patient_(patient_from_scanner(request.parameters.text("patient-position"))),
+        request_(request),
+        planned_(line_integrals_->planned_geometry()),
+        to_patient_(to_patient_from(request, planned_)),
         options_(options_from(request.parameters)),
         filter_(fmt::format("{} to {}, {}", request.parameters.text("window"), options_.cutoff,
                             request.parameters.text("interpolation"))),
-        planned_(line_integrals_->planned_geometry()),
         grid_(request.uses("like") ? grid_like(request, to_patient_)
                                    : requested_grid(request.parameters, panel_grid(planned_))),
-        volume_path_(request.path("volume")),
         grey_range_(grey_range_from(request.parameters)) {
-    if (!request.uses("preview")) return;
-    preview_path_ = request.path("preview");
-    io::require_preview_name(*preview_path_);
+    if (request.uses("preview")) io::require_preview_name(request.path("preview"));
   }
 
   Plan plan(Device device) const override {
@@ -121,9 +141,8 @@ class ReconstructionWork : public Work {
     const std::int64_t views = static_cast<std::int64_t>(planned_.views.size());
     Plan plan;
     plan.updates = voxels * views;
-    plan.host_bytes =
-        static_cast<std::size_t>(views_at_a_time(planned_.rows, planned_.columns) * planned_.rows * planned_.columns) *
-        sizeof(float);
+    plan.host_bytes = static_cast<std::size_t>(views_at_a_time() * planned_.rows * planned_.columns) * sizeof(float) +
+                      line_integrals_->host_bytes();
     if (device.kind != DeviceKind::cpu) plan.host_bytes += volume_bytes;
     plan.device_bytes = volume_bytes + line_integrals_->device_bytes() +
                         ct::FilteredBackprojection::workspace_bytes(device, planned_, grid_, options_);
@@ -133,59 +152,51 @@ class ReconstructionWork : public Work {
   }
 
   void run(Stream& stream, Progress& progress) override {
-    writer_.emplace(volume_path_, rotated(to_patient_, grid_));
-    if (preview_path_) preview_.emplace(*preview_path_);
+    volume_.emplace(request_, "volume", rotated(to_patient_, grid_), stream);
+    if (request_.uses("preview")) preview_.emplace(request_.path("preview"));
     const ct::Geometry geometry = line_integrals_->geometry(stream, progress);
     progress.enter("compute");
-    Array<float, 3> volume(grid_.shape, stream.device());
-    ct::FilteredBackprojection backprojection(stream, geometry, grid_, options_, volume.span());
+    const Span<float, 3> volume = volume_->part(0, grid_.nz());
+    ct::FilteredBackprojection backprojection(stream, geometry, grid_, options_, volume);
     const std::int64_t views = static_cast<std::int64_t>(geometry.views.size());
-    const std::int64_t at_a_time = std::min(views, views_at_a_time(geometry.rows, geometry.columns));
-    Array<float, 3> chunk({at_a_time, geometry.rows, geometry.columns});
-    for (std::int64_t first = 0; first < views; first += at_a_time) {
-      const Span<float, 3> part = chunk.span().slice(0, std::min(at_a_time, views - first));
-      line_integrals_->read(stream, progress, first, part);
+    for (std::int64_t first = 0; first < views; first += views_at_a_time()) {
+      const std::int64_t count = std::min(views_at_a_time(), views - first);
+      const Span<const float, 3> part = line_integrals_->read(stream, progress, first, count);
       progress.enter("compute");
       backprojection.add(part);
-      progress.report(static_cast<double>(first + part.extent(0)) / static_cast<double>(views));
+      progress.report(static_cast<double>(first + count) / static_cast<double>(views));
     }
     backprojection.finish();
-    result_ = on_host(stream, std::move(volume));
-    stream.synchronize();
+    require_finite_result(stream, volume, line_integrals_->name());
   }
 
   void store(Progress& progress) override {
     progress.enter("write");
-    progress.report(1);                 // the last place to stop before the outputs have their names
-    writer_->write(0, result_.span());  // whole: formats that cannot be streamed would keep a copy of parts
-    if (preview_) io::write_preview(preview_->temporary_path(), grid_, result_.span(), grey_range_);
-    writer_->commit();
-    if (preview_) preview_->commit();
+    progress.report(1);  // the last place to stop before the outputs have their names
+    volume_->put();      // whole: formats that cannot be streamed would keep a copy of parts
+    if (preview_) io::write_preview(preview_->temporary_path(), grid_, volume_->on_host(), grey_range_);
+    io::commit_together({volume_->finish(progress), preview_ ? &*preview_ : nullptr});
+    volume_->hand_over();
   }
 
   std::vector<Finding> findings() const override { return line_integrals_->findings(); }
 
  private:
-  static Array<float, 3> on_host(Stream& stream, Array<float, 3> volume) {
-    if (stream.device().kind == DeviceKind::cpu) return volume;
-    Array<float, 3> host(volume.shape());
-    copy<float, 3>(stream, volume.span(), host.span());
-    stream.synchronize();
-    return host;
+  std::int64_t views_at_a_time() const {
+    return std::min(static_cast<std::int64_t>(planned_.views.size()),
+                    slices_at_a_time({1, planned_.rows, planned_.columns}));
   }
 
   std::unique_ptr<LineIntegrals> line_integrals_;
+  Request request_;
+  ct::Geometry planned_;
   Mat3 to_patient_;
   ct::FilteredBackprojectionOptions options_;
   std::string filter_;  ///< of `options_`, what views filtered together must have in common
-  ct::Geometry planned_;
-  Grid grid_;  ///< in the scanner's frame
-  std::filesystem::path volume_path_;
+  Grid grid_;           ///< in the scanner's frame
   io::GreyRange grey_range_;
-  std::optional<std::filesystem::path> preview_path_;
-  std::optional<io::ImageWriter> writer_;
+  std::optional<VolumeSink> volume_;
   std::optional<io::OutputFile> preview_;
-  Array<float, 3> result_;
 };
 
 }  // namespace
@@ -236,7 +247,5 @@ void declare_reconstruction(Operation& operation) {
 std::unique_ptr<Work> reconstruct(std::unique_ptr<LineIntegrals> line_integrals, const Request& request) {
   return std::make_unique<ReconstructionWork>(std::move(line_integrals), request);
 }
-
-double pixel_mm_or_zero(const Values& values) { return values.has("pixel-mm") ? values.real("pixel-mm") : 0; }
 
 }  // namespace kiban::engine

@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "engine/operation.hpp"
@@ -15,9 +16,13 @@ class LineIntegrals {
   virtual ct::Geometry planned_geometry() const = 0;
   /// The geometry; may read the data, as for a centre of rotation that is to be found.
   virtual ct::Geometry geometry(Stream& stream, Progress& progress) = 0;
-  /// Views from `first` on, into host memory; enters the stages "read" and, for work of its own, "compute".
-  virtual void read(Stream& stream, Progress& progress, std::int64_t first, Span<float, 3> views) = 0;
-  /// Memory of the device that it takes.
+  /// As sentences name them.
+  virtual std::string name() const = 0;
+  /// `count` views from `first` on, in memory that lasts until the next call; enters the stages "read" and, for work of
+  /// its own, "compute".
+  virtual Span<const float, 3> read(Stream& stream, Progress& progress, std::int64_t first, std::int64_t count) = 0;
+  /// Memory that it takes beside the views of one call.
+  virtual std::size_t host_bytes() const { return 0; }
   virtual std::size_t device_bytes() const { return 0; }
   virtual std::vector<Finding> findings() const { return {}; }
 };
@@ -29,8 +34,5 @@ void declare_reconstruction(Operation& operation);
 /// Streams the line integrals through filter and backprojector into a volume, and writes it and its preview.
 /// Errors: usage, input (the grid; the outputs cannot be written).
 std::unique_ptr<Work> reconstruct(std::unique_ptr<LineIntegrals> line_integrals, const Request& request);
-
-/// `pixel-mm`, or 0 where it is not given.
-double pixel_mm_or_zero(const Values& values);
 
 }  // namespace kiban::engine

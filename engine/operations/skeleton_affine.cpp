@@ -1,9 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "engine/operations/standard.hpp"
-#include "io/image/image_file.hpp"
+#include "engine/operations/volume_port.hpp"
 #include "kernels/skeleton/affine.hpp"
 
 namespace kiban::engine {
@@ -12,50 +13,52 @@ namespace {
 class AffineWork : public Work {
  public:
   explicit AffineWork(const Request& request)
-      : scale_(static_cast<float>(request.parameters.real("scale"))),
+      : request_(request),
+        scale_(static_cast<float>(request.parameters.real("scale"))),
         offset_(static_cast<float>(request.parameters.real("offset"))),
-        input_(request.path("input")),
-        output_path_(request.path("output")) {}
+        input_(request, "input") {}
 
   Plan plan(Device) const override {
     const Shape<3>& shape = input_.grid().shape;
     Plan plan;
     plan.updates = element_count<3>(shape);
-    plan.host_bytes = plan.device_bytes = static_cast<std::size_t>(shape[1] * shape[2]) * sizeof(float);
+    plan.host_bytes = plan.device_bytes =
+        static_cast<std::size_t>(slices_at_a_time(shape) * shape[1] * shape[2]) * sizeof(float);
     plan.batch_key = fmt::format("skeleton.affine {}x{}x{} {} {}", shape[0], shape[1], shape[2], scale_, offset_);
     return plan;
   }
 
-  /// Slice by slice: a volume of any size passes through the memory of two slices.
+  /// Some slices at a time: a volume of any size passes through little memory.
   void run(Stream& stream, Progress& progress) override {
-    const Shape<3>& shape = input_.grid().shape;
-    const Shape<3> one_slice{1, shape[1], shape[2]};
-    output_.emplace(output_path_, input_.grid());
-    Array<float, 3> host(one_slice), device(one_slice, stream.device());
-    for (std::int64_t z = 0; z < shape[0]; ++z) {
+    const std::int64_t slices = input_.grid().nz();
+    const std::int64_t at_a_time = slices_at_a_time(input_.grid().shape);
+    output_.emplace(request_, "output", input_.grid(), stream);
+    for (std::int64_t z = 0; z < slices; z += at_a_time) {
+      const std::int64_t end = std::min(slices, z + at_a_time);
       progress.enter("read");
-      input_.read(z, z + 1, host.span());
+      const Span<const float, 3> input = input_.slices(z, end);
       progress.enter("compute");
-      copy<float, 3>(stream, host.span(), device.span());
-      skeleton::affine(stream, scale_, offset_, device.span());
-      copy<float, 3>(stream, device.span(), host.span());
+      const Span<float, 3> part = output_->part(z, end);
+      copy<float, 3>(stream, input, part);
+      skeleton::affine(stream, scale_, offset_, part);
       stream.synchronize();
       progress.enter("write");
-      output_->write(z, host.span());
-      progress.report(static_cast<double>(z + 1) / static_cast<double>(shape[0]));
+      output_->put();
+      progress.report(static_cast<double>(end) / static_cast<double>(slices));
     }
   }
 
   void store(Progress& progress) override {
     progress.enter("write");
-    output_->commit();
+    io::commit_together({output_->finish(progress)});
+    output_->hand_over();
   }
 
  private:
+  Request request_;
   float scale_, offset_;
-  io::ImageReader input_;
-  std::filesystem::path output_path_;
-  std::optional<io::ImageWriter> output_;
+  VolumeSource input_;
+  std::optional<VolumeSink> output_;
 };
 
 }  // namespace

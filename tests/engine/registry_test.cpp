@@ -78,6 +78,7 @@ TEST(RequestFromText, SortsPortsFromParameters) {
   operation.parameters = {Parameter::integer("n", "", "A number").by_default(3)};
   const Request request = request_from_text(operation, {{"in", "a.mha"}, {"n", "4"}});
   EXPECT_EQ(request.path("in"), "a.mha");
+  EXPECT_FALSE(request.in_memory("in"));
   EXPECT_FALSE(request.uses("out"));
   EXPECT_EQ(request.parameters.integer("n"), 4);
   EXPECT_THROW(request_from_text(operation, {{"n", "4"}}), Error);

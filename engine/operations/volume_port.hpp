@@ -1,0 +1,96 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/operation.hpp"
+#include "io/image/image_file.hpp"
+#include "io/output_file.hpp"
+#include "kernels/core/volume.hpp"
+
+namespace kiban::engine {
+
+/// What an input port of kind volume or projections takes in memory. The values outlive the run and are not changed.
+struct MemoryVolume {
+  Span<const float, 3> values;  ///< [slice,row,column], of any device
+  Grid grid;                    ///< of the same shape
+  bool placed = true;           ///< false: nobody said where the voxels lie, `grid` says it of voxels of 1 mm
+};
+
+/// What an output port of kind volume or projections fills in memory, as std::shared_ptr.
+struct MemoryResult {
+  Span<float, 3> given;  ///< where the values are to go; with no elements, new memory is taken
+  Device device{};       ///< of the new memory
+  Volume volume;         ///< the result once the run is over: its grid, and its values where memory was taken
+};
+
+/// Slices [row,column] of `shape` that pass between a file and a device at a time: some MiB, so that memory does not
+/// grow with their number.
+std::int64_t slices_at_a_time(const Shape<3>& shape);
+
+/// Where an operation reads a volume or a stack of views: an image file, or memory.
+class VolumeSource {
+ public:
+  /// Errors: input (the file is not what it should be, see io::ImageReader).
+  VolumeSource(const Request& request, const std::string& port);
+
+  const Grid& grid() const { return memory_ ? memory_->grid : reader_->grid(); }
+  /// As sentences name it.
+  const std::string& name() const { return name_; }
+  /// False for an array without a place in space.
+  bool placed() const { return !memory_ || memory_->placed; }
+  bool in_memory() const { return memory_.has_value(); }
+
+  /// Slices [begin, end): where they lie in memory, or read from the file into host memory that lasts until the next
+  /// call. Errors: input (unreadable, memory is short).
+  Span<const float, 3> slices(std::int64_t begin, std::int64_t end);
+  /// The same. Errors: input (a value that is not finite: names slice, row and column).
+  ///   slice_name   what a slice is: "view", "slice"
+  Span<const float, 3> finite_slices(Stream& stream, std::int64_t begin, std::int64_t end,
+                                     const std::string& slice_name);
+
+ private:
+  std::string name_;
+  std::optional<MemoryVolume> memory_;
+  std::optional<io::ImageReader> reader_;
+  Array<float, 3> buffer_;  ///< of a file
+};
+
+/// Where an operation leaves a volume or a stack of views: an image file, or memory. Used in this order: any number of
+/// times `part`, compute into it, `put`; then `commit`.
+class VolumeSink {
+ public:
+  /// Claims the output.
+  ///   stream   on whose device parts are computed
+  /// Errors: input (the file cannot be written; memory given for the result has another shape).
+  VolumeSink(const Request& request, const std::string& port, const Grid& grid, const Stream& stream);
+
+  /// Memory of the stream's device for slices [begin, end), uninitialised: the result's own where it can be.
+  Span<float, 3> part(std::int64_t begin, std::int64_t end);
+  /// The part that was asked for last is computed, or about to be on the stream: brings it to its place. Waits for the
+  /// stream. Errors: input (the disk is full).
+  void put();
+  /// The part that was put last, in host memory.
+  Span<const float, 3> on_host();
+  /// What `io::commit_together` gives its name; null in memory. Errors: input (the disk is full) · Cancelled.
+  io::OutputFile* finish(Progress& progress);
+  /// The result is whole: hands memory over.
+  void hand_over();
+
+ private:
+  Span<float, 3> target(std::int64_t begin, std::int64_t end);
+
+  Grid grid_;
+  Stream stream_;
+  std::shared_ptr<MemoryResult> memory_;
+  Array<float, 3> taken_;  ///< the result's memory, where none was given
+  std::optional<io::ImageWriter> writer_;
+  Array<float, 3> work_, host_;  ///< a part on the device; the same on the host
+  std::int64_t begin_ = 0, end_ = 0;
+};
+
+/// Errors: input (a value of the result is not finite: the input's values are too large to be computed with).
+void require_finite_result(Stream& stream, Span<const float, 3> values, const std::string& input);
+
+}  // namespace kiban::engine
