@@ -76,7 +76,10 @@ def in_python(operation: str, error: Error) -> Error:
 
 
 def _result(output: Any, report: Any) -> Any:
-    return placed(*output, report) if isinstance(output, tuple) else output
+    if not isinstance(output, tuple):
+        return output
+    array, spacing, origin, direction = output
+    return placed(array, spacing, origin, direction, report)
 
 
 def _not_taken(name: str, given: Any, wanted: str) -> Error:

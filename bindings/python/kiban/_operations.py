@@ -26,12 +26,17 @@ _CONVERSIONS = {"geometry": geometry_argument, "scan": scan_argument}
 
 
 def operations() -> dict[str, dict[str, Any]]:
-    """What every operation declares, by name: summary, notes, parameters with types, units, defaults and ranges, ports."""
+    """What every operation declares, by name: summary, notes, ports, parameters with types, units, defaults, ranges."""
     return {name: copy.deepcopy(known.declared) for name, known in _declarations.operations().items()}
 
 
 def run(
-    operation: str, /, *, device: str = "auto", threads: int = 0, progress: Callable[[str, float], object] | None = None,
+    operation: str,
+    /,
+    *,
+    device: str = "auto",
+    threads: int = 0,
+    progress: Callable[[str, float], object] | None = None,
     **given: Any,
 ) -> dict[str, Any]:
     """Runs an operation on files, as `kiban run` does; returns its report: timings, device, findings, memory.
@@ -75,8 +80,8 @@ def make_modules() -> list[str]:
     for field, of_field in itertools.groupby(known, key=lambda operation: operation.field):
         module = _module(f"{__package__}.{field}")
         names = _define(module, module_source(field, of_field))
-        module.__all__ = sorted([*getattr(module, "__all__", []), *names])
-        module.__dir__ = functools.partial(list, module.__all__)
+        names = sorted([*getattr(module, "__all__", []), *names])
+        vars(module).update(__all__=names, __dir__=functools.partial(list, names))
         setattr(sys.modules[__package__], field, module)
         fields.append(field)
     return fields

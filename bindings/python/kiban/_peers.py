@@ -78,8 +78,9 @@ def to_nibabel(volume: Volume) -> Any:
         image = nibabel.Nifti1Image(array.T, volume.affine, dtype=array.dtype)
     except nibabel.spatialimages.HeaderDataError:
         raise _no_such_type("NIfTI", array) from None
-    image.set_sform(volume.affine, _SCANNER)
-    image.set_qform(volume.affine, _SCANNER)
+    # The header's single precision must not replace the image's own affine.
+    image.set_sform(volume.affine, _SCANNER, update_affine=False)
+    image.set_qform(volume.affine, _SCANNER, update_affine=False)
     image.header.set_xyzt_units("mm")
     return image
 

@@ -43,7 +43,8 @@ def stub_source(operations: Iterable[Operation]) -> str:
     """The same as a stub: signatures and docstrings."""
     parts = []
     for operation in operations:
-        parts.append(_result_class(operation) + f"{_signature(operation, literals=True)}\n{_docstring(operation)}    ...\n")
+        signature = _signature(operation, literals=True)
+        parts.append(f"{_result_class(operation)}{signature}\n{_docstring(operation)}    ...\n")
     return "\n".join(parts)
 
 

@@ -23,11 +23,14 @@ _DIRECTION_TOLERANCE = 1e-3
 _HOST_DEVICES = (1, 3)  # DLPack's: the host's memory, and that pinned for CUDA
 _RAS_FROM_LPS = numpy.diag([-1.0, -1.0, 1.0, 1.0])
 
+Three = tuple[float, float, float]
+Place = tuple[Any, Three, Three, tuple[float, ...]]
+
 
 class Volume:
     """An array [z,y,x] with the place of its voxels in mm, in the patient's frame of DICOM (LPS).
 
-    array         [z,y,x]  a NumPy array, or any other that exports DLPack or __cuda_array_interface__; kept, never copied
+    array         [z,y,x]  of NumPy, or any that exports DLPack or __cuda_array_interface__; kept, never copied
     spacing_mm    mm       between voxel centres along x, y, z; one number stands for three
     origin_mm     mm       x, y, z of the centre of voxel (0,0,0)
     direction     [3,3]    column j is the unit vector along which index j grows; at right angles, of either handedness
@@ -37,12 +40,13 @@ class Volume:
     """
 
     __slots__ = ("_array", "_direction", "_origin", "_report", "_spacing")
+    _report: str | None
 
     def __init__(self, array: Any, spacing_mm: Any = 1.0, origin_mm: Any = (0.0, 0.0, 0.0), direction: Any = _IDENTITY):
         require_three_axes(array, "a volume")
         self._array = array
         self._spacing = _spacing(spacing_mm)
-        self._origin = _numbers(origin_mm, 3, "origin_mm")
+        self._origin = _three(origin_mm, "origin_mm")
         self._direction = _IDENTITY if direction is _IDENTITY else _direction(direction)
         self._report = None
 
@@ -103,12 +107,12 @@ class Volume:
         return self._array
 
     @property
-    def spacing_mm(self) -> tuple[float, float, float]:
+    def spacing_mm(self) -> Three:
         """mm between voxel centres along x, y, z."""
         return self._spacing
 
     @property
-    def origin_mm(self) -> tuple[float, float, float]:
+    def origin_mm(self) -> Three:
         """mm: x, y, z of the centre of voxel (0,0,0)."""
         return self._origin
 
@@ -120,7 +124,8 @@ class Volume:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Voxels along z, y, x."""
-        return tuple(self._array.shape)
+        z, y, x = self._array.shape
+        return z, y, x
 
     @property
     def dtype(self) -> Any:
@@ -152,13 +157,13 @@ class Volume:
         require_three_axes(array, "a volume")
         if tuple(array.shape) != self.shape:
             raise Error(
-                f"the array has the shape {tuple(array.shape)} and the volume {self.shape}; make a new kiban.Volume and "
-                "say where its voxels lie",
+                f"the array has the shape {tuple(array.shape)} and the volume {self.shape}; make a new kiban.Volume "
+                "and say where its voxels lie",
                 ErrorCode.input,
             )
         return placed(array, self._spacing, self._origin, self._direction)
 
-    def write(self, path: str | os.PathLike) -> None:
+    def write(self, path: str | os.PathLike[str]) -> None:
         """Writes .mha, .nrrd, .nii, .nii.gz, .tif or .tiff: the whole file, or nothing.
 
         TIFF keeps no spacing between slices, no origin and no direction. Errors: input (the array is not float32 in
@@ -219,7 +224,7 @@ class Picture:
     def _repr_png_(self) -> bytes:
         return self.png
 
-    def write(self, path: str | os.PathLike) -> None:
+    def write(self, path: str | os.PathLike[str]) -> None:
         with open(path, "wb") as file:
             file.write(self.png)
 
@@ -227,7 +232,7 @@ class Picture:
         return f"<kiban.Picture, a PNG of {len(self.png)} bytes>"
 
 
-def read(path: str | os.PathLike) -> Volume:
+def read(path: str | os.PathLike[str]) -> Volume:
     """A volume or a projection stack from a file: .mha, .mhd, .nrrd, .nhdr, .nii, .nii.gz, .tif, a folder of .tif.
 
     Values become float32. Errors: input (missing, broken, not one number a voxel, axes not at right angles).
@@ -235,7 +240,9 @@ def read(path: str | os.PathLike) -> Volume:
     return placed(*_kiban.read_image(os.fspath(path)))
 
 
-def placed(array: Any, spacing_mm: tuple, origin_mm: tuple, direction: tuple, report: str | None = None) -> Volume:
+def placed(
+    array: Any, spacing_mm: Three, origin_mm: Three, direction: tuple[float, ...], report: str | None = None
+) -> Volume:
     """A volume of an array and a place that are known to be right: what the extension returned, or another volume's."""
     volume = object.__new__(Volume)
     volume._array = array
@@ -246,12 +253,12 @@ def placed(array: Any, spacing_mm: tuple, origin_mm: tuple, direction: tuple, re
     return volume
 
 
-def place(volume: Volume) -> tuple:
+def place(volume: Volume) -> Place:
     """(array, spacing, origin, direction), as the extension takes them."""
     return volume._array, volume._spacing, volume._origin, volume._direction
 
 
-def place_of(affine: Any, to_mm: float = 1.0) -> tuple[list[float], list[float], numpy.ndarray]:
+def place_of(affine: Any, to_mm: float = 1.0) -> tuple[Any, Any, Any]:
     """(spacing, origin, direction) in LPS of an affine in RAS whose unit is `to_mm` mm."""
     matrix = numpy.asarray(affine, float)
     if matrix.shape != (4, 4) or not numpy.isfinite(matrix).all() or matrix[3].tolist() != [0, 0, 0, 1]:
@@ -303,20 +310,20 @@ def _skew(direction: numpy.ndarray) -> float:
     return float(numpy.abs(direction.T @ direction - numpy.eye(3)).max())
 
 
-def _numbers(given: Any, count: int, name: str) -> tuple[float, ...]:
+def _three(given: Any, name: str) -> Three:
     try:
-        numbers = tuple(float(number) for number in given)
+        x, y, z = (float(number) for number in given)
     except (TypeError, ValueError):
-        numbers = ()
-    if len(numbers) != count or not all(map(math.isfinite, numbers)):
-        raise Error(f"{name} is {given!r}, but must be {count} finite numbers: x, y, z", ErrorCode.input)
-    return numbers
+        x = math.nan
+    if not math.isfinite(x) or not math.isfinite(y) or not math.isfinite(z):
+        raise Error(f"{name} is {_line(given)}, but must be 3 finite numbers: x, y, z", ErrorCode.input)
+    return x, y, z
 
 
-def _spacing(given: Any) -> tuple[float, ...]:
-    spacing = _numbers((given,) * 3 if numpy.ndim(given) == 0 else given, 3, "spacing_mm")
+def _spacing(given: Any) -> Three:
+    spacing = _three((given,) * 3 if numpy.ndim(given) == 0 else given, "spacing_mm")
     if min(spacing) <= 0:
-        raise Error(f"spacing_mm is {given!r}, but must be above 0", ErrorCode.input)
+        raise Error(f"spacing_mm is {_line(given)}, but must be above 0", ErrorCode.input)
     return spacing
 
 
@@ -324,12 +331,16 @@ def _direction(given: Any) -> tuple[float, ...]:
     try:
         matrix = numpy.array(given, float).reshape(3, 3)
     except (TypeError, ValueError):
-        raise Error(f"direction is {given!r}, but must be a matrix of 3 x 3", ErrorCode.input) from None
+        raise Error(f"direction is {_line(given)}, but must be a matrix of 3 x 3", ErrorCode.input) from None
     if not _skew(matrix) <= _DIRECTION_TOLERANCE:  # false for NaN
         raise Error(f"direction is {matrix.tolist()}, but its columns must be at right angles and of length 1",
                     ErrorCode.input)
     return tuple(matrix.ravel().tolist())
 
 
-def _listed(numbers: tuple[float, ...]) -> str:
+def _line(given: Any) -> str:
+    return " ".join(repr(given).split())
+
+
+def _listed(numbers: Three) -> str:
     return "(" + ", ".join(f"{number:.6g}" for number in numbers) + ")"
