@@ -13,9 +13,13 @@
 namespace kiban::engine {
 namespace {
 
+/// Where a file lies, or will: links are followed, also to what is not there yet.
 std::filesystem::path resolved(const std::filesystem::path& path) {
   std::error_code failed;
-  const std::filesystem::path full = std::filesystem::weakly_canonical(std::filesystem::absolute(path), failed);
+  std::filesystem::path target = std::filesystem::absolute(path, failed);
+  for (int links = 0; links < 40 && std::filesystem::is_symlink(target, failed); ++links)
+    target = target.parent_path() / std::filesystem::read_symlink(target, failed);
+  const std::filesystem::path full = std::filesystem::weakly_canonical(target, failed);
   return failed ? path : full;
 }
 
@@ -24,11 +28,14 @@ void require_different_files(const Operation& operation, const Request& request)
   std::map<std::filesystem::path, const Port*> taken;
   for (const Port& port : operation.ports) {
     if (!request.uses(port.name) || request.in_memory(port.name)) continue;
-    const auto [place, is_new] = taken.try_emplace(resolved(request.path(port.name)), &port);
-    const bool only_read = port.direction == PortDirection::in && place->second->direction == PortDirection::in;
-    if (!is_new && !only_read)
-      throw Error(ErrorCode::usage, fmt::format("{} and {} are the same file, {}; name another one",
-                                                place->second->name, port.name, request.path(port.name).string()));
+    const bool reads = port.direction == PortDirection::in;
+    const std::filesystem::path& path = request.path(port.name);
+    for (const std::filesystem::path& file : reads ? files_behind(port.kind, path) : std::vector{path}) {
+      const auto [place, is_new] = taken.try_emplace(resolved(file), &port);
+      if (!is_new && !(reads && place->second->direction == PortDirection::in))
+        throw Error(ErrorCode::usage, fmt::format("{} and {} are the same file, {}; name another one",
+                                                  place->second->name, port.name, file.string()));
+    }
   }
 }
 

@@ -25,9 +25,13 @@ struct Report {
   int threads = 0;
 };
 
+/// All files that an input of this kind consists of, `path` among them or not: the slices of a folder, the pixels
+/// beside a header. The runner keeps outputs off them. Defined where formats are known, in engine/operations/.
+std::vector<std::filesystem::path> files_behind(PortKind kind, const std::filesystem::path& path);
+
 /// Loads, plans, runs and stores one request.
-/// Errors: usage (two ports name one file) · input (files, data, no folder for an output, more host memory than is
-/// free) · device (missing, or too small) · Cancelled. After any of them no output appears.
+/// Errors: usage (an output is a file of an input, or of another output) · input (files, data, no folder for an output,
+/// more host memory than is free) · device (missing, or too small) · Cancelled. After any of them no output appears.
 Report run(const Operation& operation, const Request& request, Stream& stream, Progress& progress);
 
 nlohmann::json to_json(const Report& report);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "io/output_file.hpp"
 #include "kernels/core/volume.hpp"
@@ -79,6 +80,10 @@ class ImageWriter {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// All files that hold what ImageReader reads from `path`: the slices of a folder or pattern; a header, and its pixels
+/// where they stand apart (.mhd, .nhdr). `path` itself where it cannot be read. Cost: no pixel is read.
+std::vector<std::filesystem::path> image_files(const std::filesystem::path& path);
 
 /// A whole volume at once. Errors: those of ImageWriter.
 void write_image(const std::filesystem::path& path, const Grid& grid, Span<const float, 3> values);

@@ -3,9 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "kernels/core/error.hpp"
+#include "tests/support/process.hpp"
 
 namespace kiban::engine {
 namespace {
@@ -105,6 +108,41 @@ TEST(Runner, RefusesOneFileForTwoPorts) {
     }
   }
   EXPECT_TRUE(bench.diary.empty());
+}
+
+/// `run` refuses it as usage, before anything is opened.
+void expect_same_file(const std::filesystem::path& in, const std::filesystem::path& out) {
+  Bench bench;
+  Stream stream;
+  Progress progress;
+  const Request request = request_from_text(bench.operation, {{"in", in.string()}, {"out", out.string()}});
+  try {
+    run(bench.operation, request, stream, progress);
+    ADD_FAILURE() << out << " was accepted with " << in;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::usage);
+    EXPECT_NE(std::string(error.what()).find("in and out are the same file"), std::string::npos) << error.what();
+  }
+  EXPECT_TRUE(bench.diary.empty());
+}
+
+TEST(Runner, RefusesToWriteOverAPartOfAnInput) {
+  const test::Folder folder;
+  for (const char* name : {"s1.tif", "s2.tif", "pixels.raw"}) std::ofstream(folder / name) << "xxxxxxxxxxxxxxxx";
+  std::ofstream(folder / "volume.mhd") << "NDims = 2\nDimSize = 4 4\nBinaryData = True\nElementType = MET_UCHAR\n"
+                                          "ElementDataFile = pixels.raw\n";
+  expect_same_file(folder.path(), folder / "s2.tif");
+  expect_same_file(folder / "s*.tif", folder / "s1.tif");
+  expect_same_file(folder / "volume.mhd", folder / "pixels.raw");
+}
+
+TEST(Runner, FollowsLinksToWhatIsThereAndToWhatIsNot) {
+  const test::Folder folder;
+  std::filesystem::create_symlink("new.mha", folder / "first.mha");
+  std::filesystem::create_symlink(folder / "first.mha", folder / "second.mha");
+  expect_same_file(folder / "second.mha", folder / "new.mha");
+  std::ofstream(folder / "new.mha") << "x";
+  expect_same_file(folder / "first.mha", folder / "second.mha");
 }
 
 TEST(Runner, RefusesWhatDoesNotFitBeforeRunning) {

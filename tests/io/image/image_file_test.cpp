@@ -259,5 +259,29 @@ TEST(RequireFinite, NamesTheFirstBadPixel) {
   EXPECT_NO_THROW(require_finite(values.span(), "view", "p.mha", 0));
 }
 
+TEST(ImageFiles, AreAllThatHoldAnImage) {
+  using Paths = std::vector<std::filesystem::path>;
+  const Scratch scratch;
+  Grid grid;
+  grid.shape = {1, 4, 4};
+  const auto values = pattern(grid.shape);
+  for (const char* name : {"s10.tif", "s2.tif", "other.tif", "a.mha", "a.nrrd", "a.nii"})
+    write_image(scratch / name, grid, values.span());
+  EXPECT_EQ(image_files(scratch / "s*.tif"), (Paths{scratch / "s2.tif", scratch / "s10.tif"}));
+  EXPECT_EQ(image_files(scratch.folder()), (Paths{scratch / "other.tif", scratch / "s2.tif", scratch / "s10.tif"}));
+  for (const char* name : {"a.mha", "a.nrrd", "a.nii", "s2.tif"})
+    EXPECT_EQ(image_files(scratch / name), Paths{scratch / name});
+  scratch.write("pixels.raw", std::string(16, 'x'));
+  scratch.write("b.mhd",
+                "NDims = 2\nDimSize = 4 4\nBinaryData = True\nElementType = MET_UCHAR\n"
+                "ElementDataFile = pixels.raw\n");
+  scratch.write("b.nhdr", "NRRD0004\ntype: uint8\ndimension: 2\nsizes: 4 4\nencoding: raw\ndata file: pixels.raw\n");
+  for (const char* name : {"b.mhd", "b.nhdr"})
+    EXPECT_EQ(image_files(scratch / name), (Paths{scratch / name, scratch / "pixels.raw"}));
+  scratch.write("broken.mhd", "NDims = 2\n");
+  for (const char* name : {"missing.mha", "no*.tif", "broken.mhd", "no-format"})
+    EXPECT_EQ(image_files(scratch / name), Paths{scratch / name});
+}
+
 }  // namespace
 }  // namespace kiban::io
