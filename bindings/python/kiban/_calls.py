@@ -51,12 +51,12 @@ def geometry_argument(given: Any, name: str) -> Any:
 
 
 def scan_argument(given: Any, name: str) -> Any:
-    """Arrays by name, or a path."""
+    """A dict of counts, flats, and where there are any darks and angles_deg; or a path."""
     if isinstance(given, Mapping):
         return dict(given)
     if isinstance(given, (str, os.PathLike)):
         return os.fspath(given)
-    raise _not_taken(name, given, "a dict of arrays or a path")
+    raise _not_taken(name, given, "a dict of counts, flats, darks and angles_deg, or a path")
 
 
 def target_argument(given: Any, name: str) -> Any:

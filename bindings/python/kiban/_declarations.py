@@ -18,7 +18,7 @@ _PORT_WORDS = {
     "volume": "Volume, array [z,y,x], or path",
     "projections": "Volume, array [view,row,column], or path",
     "geometry": "Geometry, or path",
-    "scan": "dict of arrays, or path",
+    "scan": "dict of counts, flats, darks, angles_deg (arrays), or path",
 }
 _RESULT_TYPES = {"volume": "Volume", "projections": "Volume", "geometry": "Geometry"}
 _PARAMETER_TYPES = {

@@ -6,13 +6,12 @@ import copy
 import functools
 import importlib
 import importlib.util
-import itertools
 import json
 import linecache
 import os
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any
 
@@ -67,24 +66,42 @@ def run(
         _, report = _run(operation, values, bound, device, threads, progress)
     except Error as error:
         raise in_python(operation, error) from None
-    return json.loads(report)
+    return json.loads(str(report))
 
 
 def make_modules() -> list[str]:
     """Makes kiban.<field> for every field that has an operation; returns the fields.
 
-    A field's module may be a file, with what is more than operations: their functions are added to it.
+    A field's module may be a file, for what is more than operations: it calls `define`.
     """
-    known = sorted(_declarations.operations().values(), key=lambda operation: operation.field)
-    fields = []
-    for field, of_field in itertools.groupby(known, key=lambda operation: operation.field):
-        module = _module(f"{__package__}.{field}")
-        names = _define(module, module_source(field, of_field))
-        names = sorted([*getattr(module, "__all__", []), *names])
-        vars(module).update(__all__=names, __dir__=functools.partial(list, names))
+    fields = sorted({operation.field for operation in _declarations.operations().values()})
+    for field in fields:
+        name = f"{__package__}.{field}"
+        if importlib.util.find_spec(name):
+            importlib.import_module(name)
+            continue
+        module = types.ModuleType(name)
+        module.__package__ = __package__
+        sys.modules[name] = module
         setattr(sys.modules[__package__], field, module)
-        fields.append(field)
+        define(vars(module))
     return fields
+
+
+def define(module: dict[str, Any], by_hand: Iterable[str] = ()) -> None:
+    """Defines the functions of a field's operations within its module, and makes them and `by_hand` its public names."""
+    field = module["__name__"].removeprefix(f"{__package__}.")
+    source = module_source(field, [known for known in _declarations.operations().values() if known.field == field])
+    file = f"<{module['__name__']}, made from declarations>"
+    # So that tracebacks and inspect.getsource show it.
+    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
+    documentation = module.get("__doc__")
+    exec(compile(source, file, "exec"), module)
+    module["__doc__"] = documentation or module["__doc__"]
+    made = [name for name, value in module.items()
+            if not name.startswith("_") and getattr(value, "__module__", None) == module["__name__"]]
+    names = sorted([*by_hand, *made])
+    module.update(__all__=names, __dir__=functools.partial(list, names))
 
 
 def _find(name: str) -> _declarations.Operation:
@@ -105,24 +122,3 @@ def _output_path(value: Any, name: str) -> str:
         return os.fspath(value)
     except TypeError:
         raise Error(f"{name} is of type {type(value).__name__}, but must be a path", ErrorCode.usage) from None
-
-
-def _module(name: str) -> types.ModuleType:
-    if importlib.util.find_spec(name):
-        return importlib.import_module(name)
-    module = types.ModuleType(name)
-    module.__package__ = __package__
-    sys.modules[name] = module
-    return module
-
-
-def _define(module: types.ModuleType, source: str) -> list[str]:
-    """Runs the source within the module; returns the names of the functions and classes that it defined."""
-    file = f"<{module.__name__}, made from declarations>"
-    # So that tracebacks and inspect.getsource show it.
-    linecache.cache[file] = (len(source), None, source.splitlines(True), file)
-    documentation = module.__doc__
-    exec(compile(source, file, "exec"), module.__dict__)
-    module.__doc__ = documentation or module.__doc__
-    return [name for name, value in vars(module).items()
-            if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__]

@@ -40,7 +40,7 @@ class Volume:
     """
 
     __slots__ = ("_array", "_direction", "_origin", "_report", "_spacing")
-    _report: str | None
+    _report: object
 
     def __init__(self, array: Any, spacing_mm: Any = 1.0, origin_mm: Any = (0.0, 0.0, 0.0), direction: Any = _IDENTITY):
         require_three_axes(array, "a volume")
@@ -135,7 +135,7 @@ class Volume:
     @property
     def report(self) -> dict[str, Any] | None:
         """Of the operation that made it: timings by stage, findings, device, memory; None for any other volume."""
-        return None if self._report is None else json.loads(self._report)
+        return None if self._report is None else json.loads(str(self._report))
 
     @property
     def affine(self) -> numpy.ndarray:
@@ -204,6 +204,9 @@ class Volume:
     def __cuda_array_interface__(self) -> dict[str, Any]:
         return self._array.__cuda_array_interface__
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return placed, (*place(self), None if self._report is None else str(self._report))
+
     def __repr__(self) -> str:
         z, y, x = self.shape
         turned = "" if self._direction == _IDENTITY else f", direction {self.direction.round(6).tolist()}"
@@ -241,9 +244,12 @@ def read(path: str | os.PathLike[str]) -> Volume:
 
 
 def placed(
-    array: Any, spacing_mm: Three, origin_mm: Three, direction: tuple[float, ...], report: str | None = None
+    array: Any, spacing_mm: Three, origin_mm: Three, direction: tuple[float, ...], report: object = None
 ) -> Volume:
-    """A volume of an array and a place that are known to be right: what the extension returned, or another volume's."""
+    """A volume of an array and a place that are known to be right: what the extension returned, or another volume's.
+
+    report   None, or what str() makes JSON
+    """
     volume = object.__new__(Volume)
     volume._array = array
     volume._spacing = spacing_mm
@@ -283,7 +289,7 @@ def host_array(array: Any) -> numpy.ndarray:
     if isinstance(array, numpy.ndarray):
         return array
     if hasattr(array, "__cuda_array_interface__") or array.__dlpack_device__()[0] not in _HOST_DEVICES:
-        raise Error("this array lies on a GPU; bring it to the host first: .get() or .cpu()", ErrorCode.input)
+        raise Error("this array lies on a GPU; bring it to the host first: .get(), .cpu() or .numpy()", ErrorCode.input)
     return numpy.from_dlpack(array)
 
 

@@ -1,8 +1,10 @@
 """Computed tomography: simulation, geometries, reconstruction."""
 
 from ._kiban import Geometry
+from ._operations import define
 from ._plot import plot
 
-Geometry.plot = plot
+define(globals(), by_hand=["Geometry"])
 
-__all__ = ["Geometry"]
+Geometry.plot = plot
+Geometry.circular = staticmethod(globals()["geometry"])
