@@ -2,6 +2,10 @@
 set(KIBAN_HAS_CUDA OFF)
 if(KIBAN_CUDA)
   include(CheckLanguage)
+  find_program(KIBAN_NVCC nvcc PATHS /usr/local/cuda/bin)  # often installed without being in PATH
+  if(KIBAN_NVCC AND NOT DEFINED ENV{CUDACXX})
+    set(ENV{CUDACXX} ${KIBAN_NVCC})
+  endif()
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
     # Ampere, Hopper and Blackwell, and PTX of the newest for what comes after them.
