@@ -1,0 +1,231 @@
+#include "bindings/python/arrays.hpp"
+
+#include <fmt/format.h>
+#include <nanobind/stl/string.h>
+
+#include <cmath>
+#include <optional>
+
+#include "kernels/core/error.hpp"
+#include "kernels/core/stream.hpp"
+
+namespace kiban::python {
+namespace {
+
+/// DLPack's kDLExtDev: a device that no other library knows.
+constexpr int kExternalDevice = 12;
+
+std::optional<Device> device_of(int type, int index) {
+  switch (type) {
+    case nb::device::cpu::value:
+    case nb::device::cuda_host::value:
+      return Device{};
+    case nb::device::cuda::value:
+    case nb::device::cuda_managed::value:
+      return Device{DeviceKind::cuda, index};
+    default:
+      return std::nullopt;
+  }
+}
+
+/// Shape, strides in elements (none: C order) and what else the three protocols tell.
+struct Described {
+  void* data = nullptr;
+  std::vector<std::int64_t> shape, strides;
+  bool is_float32 = false, read_only = false;
+  Device device;
+};
+
+bool in_c_order(const Described& array) {
+  std::int64_t expected = 1;
+  for (std::size_t axis = array.shape.size(); axis-- > 0;) {
+    if (!array.strides.empty() && array.shape[axis] > 1 && array.strides[axis] != expected) return false;
+    expected *= array.shape[axis];
+  }
+  return true;
+}
+
+Span<float, 3> checked(const Described& array, const std::string& name, bool writable) {
+  if (array.shape.size() != 3)
+    throw Error(ErrorCode::input, fmt::format("{} has {} axes and must have three, [slice, row, column]; give e.g. "
+                                              "array[None] for a single slice",
+                                              name, array.shape.size()));
+  if (!array.is_float32)
+    throw Error(ErrorCode::input, fmt::format("{} is not float32; give array.astype(numpy.float32)", name));
+  if (!in_c_order(array))
+    throw Error(ErrorCode::input, fmt::format("{} is not in C order; give numpy.ascontiguousarray(array)", name));
+  if (writable && array.read_only)
+    throw Error(ErrorCode::input, fmt::format("{} is to be filled and is read-only; give an array of your own", name));
+  parse_device(kiban::name(array.device));  // the memory of a device that is not here cannot be used
+  return {static_cast<float*>(array.data), {array.shape[0], array.shape[1], array.shape[2]}, array.device};
+}
+
+Described described(const nb::ndarray<nb::ro>& array, const std::string& name) {
+  Described found;
+  const std::optional<Device> device = device_of(array.device_type(), array.device_id());
+  if (!device)
+    throw Error(
+        ErrorCode::device,
+        fmt::format("{} lies in memory that is neither the host's nor a CUDA device's; copy it to the host", name));
+  found.device = *device;
+  found.data = const_cast<void*>(array.data());
+  found.is_float32 = array.dtype() == nb::dtype<float>();
+  for (std::size_t axis = 0; axis < array.ndim(); ++axis) {
+    found.shape.push_back(static_cast<std::int64_t>(array.shape(axis)));
+    found.strides.push_back(array.stride(axis));
+  }
+  return found;
+}
+
+/// Source: Numba's documentation, "CUDA Array Interface (Version 3)".
+Described described(const nb::dict& interface, const std::string& name) {
+  Described found;
+  for (const nb::handle extent : nb::borrow<nb::object>(interface["shape"]))
+    found.shape.push_back(nb::cast<std::int64_t>(extent));
+  const nb::object data = interface["data"];
+  found.data = reinterpret_cast<void*>(nb::cast<std::uintptr_t>(data[0]));
+  found.read_only = nb::cast<bool>(data[1]);
+  found.is_float32 = nb::cast<std::string>(interface["typestr"]) == "<f4";
+  if (interface.contains("strides") && !nb::borrow(interface["strides"]).is_none())
+    for (const nb::handle bytes : nb::borrow<nb::object>(interface["strides"])) {
+      const auto stride = nb::cast<std::int64_t>(bytes);
+      found.strides.push_back(stride % 4 ? 0 : stride / 4);
+    }
+  // The interface does not name the device. One process with one device is the case that needs no more.
+  std::vector<DeviceDescription> all = devices();
+  if (all.size() > 2)
+    throw Error(ErrorCode::device,
+                fmt::format("{} does not say on which of {} CUDA devices it lies; give an array that "
+                            "has __dlpack__",
+                            name, all.size() - 1));
+  found.device = {DeviceKind::cuda, 0};
+  return found;
+}
+
+bool is_read_only(nb::handle array) {
+  const nb::object flags = nb::getattr(array, "flags", nb::none());
+  return !flags.is_none() && nb::hasattr(flags, "writeable") && !nb::cast<bool>(flags.attr("writeable"));
+}
+
+}  // namespace
+
+ImageView view_of(nb::handle array, const std::string& name, bool writable) {
+  if (nb::isinstance<DeviceArray>(array))
+    return {nb::cast<DeviceArray&>(array).values.span(), nb::borrow<nb::object>(array)};
+  nb::ndarray<nb::ro> seen;
+  if (nb::try_cast<nb::ndarray<nb::ro>>(array, seen, false)) {
+    Described found = described(seen, name);
+    found.read_only = writable && is_read_only(array);
+    return {checked(found, name, writable), nb::cast(std::move(seen))};
+  }
+  PyErr_Clear();
+  if (nb::hasattr(array, "__cuda_array_interface__"))
+    return {checked(described(nb::cast<nb::dict>(array.attr("__cuda_array_interface__")), name), name, writable),
+            nb::borrow<nb::object>(array)};
+  throw Error(ErrorCode::usage, fmt::format("{} is of type {} or holds values of a type that Kiban cannot read; give a "
+                                            "float32 array",
+                                            name, nb::cast<std::string>(nb::str(array.type().attr("__name__")))));
+}
+
+nb::object to_python(Array<float, 3> values) {
+  if (values.device() != Device{}) return nb::cast(DeviceArray{std::move(values)});
+  const Shape<3>& shape = values.shape();
+  const std::size_t extents[3] = {static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1]),
+                                  static_cast<std::size_t>(shape[2])};
+  auto* const kept = new Array<float, 3>(std::move(values));
+  const nb::capsule owner(kept, [](void* memory) noexcept { delete static_cast<Array<float, 3>*>(memory); });
+  return nb::cast(nb::ndarray<nb::numpy, float, nb::ndim<3>>(kept->host().data, 3, extents, owner));
+}
+
+nb::tuple place_tuple(const Grid& grid) {
+  const Mat3& d = grid.direction;
+  return nb::make_tuple(
+      nb::make_tuple(grid.spacing[0], grid.spacing[1], grid.spacing[2]),
+      nb::make_tuple(grid.origin[0], grid.origin[1], grid.origin[2]),
+      nb::make_tuple(d[0][0], d[0][1], d[0][2], d[1][0], d[1][1], d[1][2], d[2][0], d[2][1], d[2][2]));
+}
+
+Grid grid_of(const Shape<3>& shape, nb::handle spacing, nb::handle origin, nb::handle direction) {
+  Grid grid;
+  grid.shape = shape;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    grid.spacing[axis] = nb::cast<double>(spacing[axis]);
+    grid.origin[axis] = nb::cast<double>(origin[axis]);
+    for (std::size_t column = 0; column < 3; ++column)
+      grid.direction[axis][column] = nb::cast<double>(direction[3 * axis + column]);
+    if (!(grid.spacing[axis] > 0) || !std::isfinite(grid.spacing[axis]) || !std::isfinite(grid.origin[axis]))
+      throw Error(ErrorCode::input, "a volume's spacing must be positive and its origin finite, in mm");
+  }
+  for (int i = 0; i < 3; ++i)
+    for (int j = 0; j <= i; ++j)
+      if (!(std::abs(dot(column(grid.direction, i), column(grid.direction, j)) - (i == j)) < 1e-3))
+        throw Error(ErrorCode::input, "a volume's direction must have unit columns at right angles");
+  return grid;
+}
+
+void define_arrays(nb::module_& module) {
+  nb::class_<DeviceArray>(module, "DeviceArray",
+                          "A float32 array [slice, row, column] in the memory of a device, for DLPack and "
+                          "__cuda_array_interface__.")
+      .def_prop_ro("shape",
+                   [](const DeviceArray& array) {
+                     const Shape<3>& shape = array.values.shape();
+                     return nb::make_tuple(shape[0], shape[1], shape[2]);
+                   })
+      .def_prop_ro("ndim", [](const DeviceArray&) { return 3; })
+      .def_prop_ro("dtype", [](const DeviceArray&) { return nb::module_::import_("numpy").attr("dtype")("float32"); })
+      .def_prop_ro("device", [](const DeviceArray& array) { return name(array.values.device()); })
+      .def(
+          "numpy",
+          [](const DeviceArray& array) {
+            Stream stream(array.values.device());
+            Array<float, 3> host(array.values.shape());
+            copy<float, 3>(stream, array.values.span(), host.span());
+            stream.synchronize();
+            return to_python(std::move(host));
+          },
+          "A copy in host memory.")
+      .def("__dlpack_device__",
+           [](const DeviceArray& array) {
+             const bool cuda = array.values.device().kind == DeviceKind::cuda;
+             return nb::make_tuple(cuda ? nb::device::cuda::value : kExternalDevice, array.values.device().index);
+           })
+      .def("__dlpack__",
+           [](nb::handle self, const nb::kwargs& how) {
+             auto& array = nb::cast<DeviceArray&>(self);
+             const Shape<3>& shape = array.values.shape();
+             const Device device = array.values.device();
+             if (device.kind != DeviceKind::cuda)
+               throw Error(ErrorCode::device, "memory of " + name(device) + " is nobody else's to read; use numpy()");
+             const std::size_t extents[3] = {static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1]),
+                                             static_cast<std::size_t>(shape[2])};
+             const nb::ndarray<float, nb::ndim<3>> seen(array.values.span().on(device).data, 3, extents, self, nullptr,
+                                                        nb::dtype<float>(), nb::device::cuda::value, device.index);
+             return nb::object(nb::cast(seen).attr("__dlpack__")(**how));
+           })
+      .def_prop_ro("__cuda_array_interface__", [](const DeviceArray& array) {
+        const Device device = array.values.device();
+        if (device.kind != DeviceKind::cuda) throw nb::attribute_error("__cuda_array_interface__");
+        const Shape<3>& shape = array.values.shape();
+        nb::dict interface;
+        interface["shape"] = nb::make_tuple(shape[0], shape[1], shape[2]);
+        interface["typestr"] = "<f4";
+        interface["data"] =
+            nb::make_tuple(reinterpret_cast<std::uintptr_t>(array.values.span().on(device).data), false);
+        interface["version"] = 3;
+        return interface;
+      });
+  module.def(
+      "to_device",
+      [](nb::handle array, const std::string& device) {
+        const ImageView from = view_of(array, "array");
+        Stream stream(parse_device(device));
+        DeviceArray moved{Array<float, 3>(from.values.shape(), stream.device())};
+        copy<float, 3>(stream, from.values, moved.values.span());
+        stream.synchronize();
+        return moved;
+      },
+      nb::arg("array"), nb::arg("device"), "A copy of an array in the memory of a device. Errors: device.");
+}
+
+}  // namespace kiban::python

@@ -1,0 +1,270 @@
+#include "bindings/python/run.hpp"
+
+#include <fmt/format.h>
+#include <nanobind/stl/string.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "bindings/python/arrays.hpp"
+#include "bindings/python/geometry.hpp"
+#include "engine/operations/scan_port.hpp"
+#include "engine/operations/standard.hpp"
+#include "engine/operations/volume_port.hpp"
+#include "engine/registry.hpp"
+#include "engine/runner.hpp"
+#include "kernels/core/error.hpp"
+
+namespace kiban::python {
+namespace {
+
+using engine::Binding;
+using engine::PortKind;
+
+const engine::Registry& registry() {
+  static const engine::Registry all(engine::standard_operations());
+  return all;
+}
+
+/// Numbers, texts and sequences of them; NumPy's scalars are numbers, too.
+nlohmann::json json_of(nb::handle value, const std::string& name) {
+  if (nb::isinstance<nb::bool_>(value)) return nb::cast<bool>(value);
+  if (nb::isinstance<nb::str>(value)) return nb::cast<std::string>(value);
+  if (nb::isinstance<nb::int_>(value) || nb::hasattr(value, "__index__"))
+    return nb::cast<std::int64_t>(nb::int_(value));
+  if (nb::isinstance<nb::float_>(value)) return nb::cast<double>(value);
+  if (PySequence_Check(value.ptr()) || nb::hasattr(value, "__len__")) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const nb::handle item : nb::borrow<nb::object>(value)) list.push_back(json_of(item, name));
+    return list;
+  }
+  if (nb::hasattr(value, "__float__")) return nb::cast<double>(nb::float_(value));
+  throw Error(ErrorCode::usage, fmt::format("{} is of type {}; give a number, a text or a sequence of numbers", name,
+                                            nb::cast<std::string>(value.type().attr("__name__"))));
+}
+
+/// What is told of a run, seen from Python: its JSON is written when somebody asks.
+struct Report {
+  engine::Report report;
+};
+
+/// Watches a run on behalf of Python: its signals, and the caller's function. The clock keeps short runs from taking
+/// the interpreter's lock.
+class Watch {
+ public:
+  explicit Watch(nb::object listener) : listener_(std::move(listener)) {}
+
+  engine::Progress progress() {
+    return {[this](std::string_view stage, double fraction) { tell(stage, fraction); }, [this] { return stop(); }};
+  }
+  /// What Python raised, to be raised again.
+  std::optional<nb::python_error>& raised() { return raised_; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void tell(std::string_view stage, double fraction) {
+    if (listener_.is_none()) return;
+    const nb::gil_scoped_acquire lock;
+    try {
+      listener_(nb::str(stage.data(), stage.size()), fraction);
+    } catch (nb::python_error& error) {
+      raised_.emplace(std::move(error));
+    }
+  }
+  bool stop() {
+    if (raised_) return true;
+    const Clock::time_point now = Clock::now();
+    if (now - asked_ < std::chrono::milliseconds(50)) return false;
+    asked_ = now;
+    const nb::gil_scoped_acquire lock;
+    if (PyErr_CheckSignals() != 0) raised_.emplace();
+    return raised_.has_value();
+  }
+
+  nb::object listener_;
+  std::optional<nb::python_error> raised_;
+  Clock::time_point asked_ = Clock::now();
+};
+
+/// A request from Python's objects, and what keeps their memory alive.
+class Call {
+ public:
+  Call(const engine::Operation& operation, const nb::dict& parameters, const nb::dict& ports) : operation_(operation) {
+    nlohmann::json values = nlohmann::json::object();
+    for (const auto& [key, value] : parameters) {
+      std::string name = nb::cast<std::string>(key);
+      values[name] = json_of(value, name);
+    }
+    request_.parameters = engine::Values::from_json(operation.parameters, values);
+    for (const engine::Port& port : operation.ports) {
+      const nb::object given = ports.contains(port.name.c_str()) ? nb::object(ports[port.name.c_str()]) : nb::none();
+      if (port.direction == engine::PortDirection::in && !given.is_none()) bind_input(port, given);
+    }
+    for (const engine::Port& port : operation.ports)
+      if (port.direction == engine::PortDirection::out && ports.contains(port.name.c_str()))
+        bind_output(port, nb::object(ports[port.name.c_str()]));
+    for (const engine::Port& port : operation.ports)
+      if (port.required && !request_.uses(port.name))
+        throw Error(ErrorCode::usage, fmt::format("{} must be given: {}", port.name, port.help));
+  }
+
+  const engine::Request& request() const { return request_; }
+
+  /// Where the inputs are, if all are in one place that is not the host; else what `asked_for` says.
+  Device device(const std::string& asked_for) const {
+    return asked_for == "auto" && inputs_on_ != Device{} ? inputs_on_ : parse_device(asked_for);
+  }
+
+  nb::dict outputs() {
+    nb::dict made;
+    for (const auto& [name, result] : volumes_) {
+      const Grid& grid = result.memory->volume.grid;
+      nb::object array = result.given.is_none() ? to_python(std::move(result.memory->volume.values)) : result.given;
+      const nb::tuple place = place_tuple(grid);
+      made[name.c_str()] = nb::make_tuple(array, place[0], place[1], place[2]);
+    }
+    for (const auto& [name, geometry] : geometries_) made[name.c_str()] = nb::cast(Geometry{std::move(*geometry)});
+    return made;
+  }
+
+ private:
+  struct Result {
+    std::shared_ptr<engine::MemoryResult> memory;
+    nb::object given;
+  };
+
+  static bool is_path(nb::handle given) { return nb::isinstance<nb::str>(given); }
+
+  void bind_input(const engine::Port& port, const nb::object& given) {
+    Binding& binding = request_.ports[port.name];
+    if (is_path(given))
+      binding = std::filesystem::path(nb::cast<std::string>(given));
+    else if (port.kind == PortKind::geometry)
+      binding = Binding::memory(nb::cast<const Geometry&>(given).scan);
+    else if (port.kind == PortKind::scan)
+      binding = Binding::memory(scan(port, nb::cast<nb::dict>(given)));
+    else
+      binding = Binding::memory(volume(port, given));
+  }
+
+  /// An array, or a tuple of an array, spacing, origin and direction.
+  engine::MemoryVolume volume(const engine::Port& port, const nb::object& given) {
+    const bool is_placed = nb::isinstance<nb::tuple>(given);
+    const Span<float, 3> values = input(is_placed ? nb::object(given[0]) : given, port.name);
+    if (values.device() != Device{}) inputs_on_ = values.device();
+    if (is_placed) return {values, grid_of(values.shape(), given[1], given[2], given[3])};
+    return {values, Grid::centred(values.shape(), {1, 1, 1}), false};
+  }
+
+  engine::MemoryScan scan(const engine::Port& port, const nb::dict& arrays) {
+    for (const auto& [key, value] : arrays)
+      if (const auto name = nb::cast<std::string>(key);
+          name != "counts" && name != "flats" && name != "darks" && name != "angles_deg")
+        throw Error(ErrorCode::usage, fmt::format("{} has no {}; give counts, flats, and where there are any darks and "
+                                                  "angles_deg",
+                                                  port.name, name));
+    const auto host = [&](const char* name) {
+      if (!arrays.contains(name)) throw Error(ErrorCode::usage, fmt::format("{} lacks {}", port.name, name));
+      const Span<float, 3> values = input(arrays[name], name);
+      values.host();
+      return values;
+    };
+    engine::MemoryScan scan{host("counts"), host("flats"), {}, {}};
+    const Shape<3>& shape = scan.counts.shape();
+    scan.darks = arrays.contains("darks") ? host("darks") : Span<float, 3>(nullptr, {0, shape[1], shape[2]});
+    if (arrays.contains("angles_deg"))
+      for (const nb::handle angle : nb::borrow<nb::object>(arrays["angles_deg"]))
+        scan.angles_deg.push_back(nb::cast<double>(nb::float_(angle)));
+    return scan;
+  }
+
+  Span<float, 3> input(const nb::object& array, const std::string& name) {
+    ImageView view = view_of(array, name);
+    kept_.push_back(std::move(view.owner));
+    inputs_.push_back(view.values);
+    return view.values;
+  }
+
+  /// A path, an array to be filled, or None for new memory.
+  void bind_output(const engine::Port& port, const nb::object& given) {
+    if (is_path(given)) {
+      request_.ports[port.name] = std::filesystem::path(nb::cast<std::string>(given));
+    } else if (port.kind == PortKind::geometry) {
+      auto geometry = std::make_shared<engine::ScanGeometry>();
+      request_.ports[port.name] = Binding::memory(geometry);
+      geometries_[port.name] = std::move(geometry);
+    } else {
+      auto result = std::make_shared<engine::MemoryResult>();
+      result->device = inputs_on_;
+      if (!given.is_none()) result->given = target(given, port.name);
+      request_.ports[port.name] = Binding::memory(result);
+      volumes_[port.name] = {std::move(result), given};
+    }
+  }
+
+  Span<float, 3> target(const nb::object& array, const std::string& name) {
+    ImageView view = view_of(array, name, true);
+    kept_.push_back(std::move(view.owner));
+    for (const Span<float, 3>& other : inputs_)
+      if (overlap(view.values, other))
+        throw Error(ErrorCode::usage,
+                    fmt::format("{} is memory of an input, which must not change; give another array", name));
+    inputs_.push_back(view.values);
+    return view.values;
+  }
+
+  static bool overlap(const Span<float, 3>& a, const Span<float, 3>& b) {
+    if (a.device() != b.device()) return false;
+    const float *const first = a.on(a.device()).data, *const second = b.on(b.device()).data;
+    return first < second + b.size() && second < first + a.size();
+  }
+
+  const engine::Operation& operation_;
+  engine::Request request_;
+  std::vector<nb::object> kept_;
+  std::vector<Span<float, 3>> inputs_;  ///< and outputs that were given
+  Device inputs_on_;
+  std::map<std::string, Result> volumes_;
+  std::map<std::string, std::shared_ptr<engine::ScanGeometry>> geometries_;
+};
+
+nb::tuple run(const std::string& name, const nb::dict& parameters, const nb::dict& ports, const std::string& device,
+              int threads, nb::object listener) {
+  const engine::Operation& operation = registry().find(name);
+  Call call(operation, parameters, ports);
+  Watch watch(std::move(listener));
+  Report report;
+  try {
+    const nb::gil_scoped_release unlocked;
+    Stream stream(call.device(device), threads);
+    engine::Progress progress = watch.progress();
+    report.report = engine::run(operation, call.request(), stream, progress);
+  } catch (const engine::Cancelled&) {
+    if (watch.raised()) throw std::move(*watch.raised());
+    throw;
+  }
+  if (watch.raised()) throw std::move(*watch.raised());
+  return nb::make_tuple(call.outputs(), std::move(report));
+}
+
+std::string declarations() {
+  nlohmann::json all = nlohmann::json::array();
+  for (const engine::Operation& operation : registry().operations()) all.push_back(engine::to_json(operation));
+  return all.dump();
+}
+
+}  // namespace
+
+void define_run(nb::module_& module) {
+  nb::class_<Report>(module, "Report", "What a run did: str() is its JSON.").def("__str__", [](const Report& self) {
+    return engine::to_json(self.report).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  });
+  module.def("run", &run, nb::arg("operation"), nb::arg("parameters"), nb::arg("ports"), nb::arg("device"),
+             nb::arg("threads"), nb::arg("progress").none(),
+             "Runs an operation; kiban._calls and kiban.run call it. Returns outputs by name, and the report.");
+  module.def("declarations", &declarations, "JSON of what every operation declares.");
+}
+
+}  // namespace kiban::python
