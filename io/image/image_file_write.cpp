@@ -12,6 +12,7 @@
 #include "io/image/image_file.hpp"
 #include "io/image/image_format.hpp"
 #include "io/image/image_io.hpp"
+#include "io/image/metaimage_file.hpp"
 #include "io/memory.hpp"
 #include "io/output_file.hpp"
 #include "kernels/core/error.hpp"
@@ -42,8 +43,8 @@ void require_writable(const std::filesystem::path& path, const Grid& grid) {
   }
 }
 
-void write_region(const std::filesystem::path& temporary, const std::filesystem::path& asked_for, const Grid& grid,
-                  std::int64_t begin, std::int64_t end, const float* values) {
+void write_by_itk(const std::filesystem::path& temporary, const std::filesystem::path& asked_for, const Grid& grid,
+                  const float* values) {
   run_itk(asked_for, [&] {
     const itk::ImageIOBase::Pointer io = create_image_io(temporary, itk::IOFileModeEnum::WriteMode);
     io->SetNumberOfDimensions(3);
@@ -58,7 +59,7 @@ void write_region(const std::filesystem::path& temporary, const std::filesystem:
     io->SetNumberOfComponents(1);
     io->SetComponentType(itk::IOComponentEnum::FLOAT);
     io->SetUseCompression(false);
-    io->SetIORegion(slice_region(grid.shape, 3, begin, end));
+    io->SetIORegion(slice_region(grid.shape, 3, 0, grid.nz()));
     io->WriteImageInformation();
     io->Write(values);
   });
@@ -75,9 +76,9 @@ bool is_whole(const std::filesystem::path& path) {
 
 // A library may end a short file without a word: the header check compares it with what it should hold.
 void write_checked(const std::filesystem::path& temporary, const std::filesystem::path& asked_for, const Grid& grid,
-                   std::int64_t begin, std::int64_t end, const float* values) {
+                   const float* values) {
   try {
-    write_region(temporary, asked_for, grid, begin, end, values);
+    write_by_itk(temporary, asked_for, grid, values);
   } catch (const Error&) {
     if (const int failure = errno_of_growth(temporary)) throw write_error(asked_for, failure);
     throw;
@@ -99,8 +100,8 @@ struct ImageWriter::State {
         throw Error(ErrorCode::internal, fmt::format("{}: slice {} was written twice", output.path().string(), slice));
       written[static_cast<std::size_t>(slice)] = true;
     }
-    if (format == ImageFormat::metaimage) {
-      write_streamed(begin, end, values);
+    if (streamed) {
+      streamed->write(begin, end, values);
     } else if (end - begin == grid.nz()) {
       write_whole(values);
     } else {
@@ -131,35 +132,21 @@ struct ImageWriter::State {
     return format_by_extension(path);
   }
 
-  std::int64_t slice_size() const { return grid.ny() * grid.nx(); }
-
-  // Takes the space, so that a disk that is too small is known before the work and not after it. Only MetaIO, which
-  // goes on with a file that is there, keeps it; the others begin the file anew.
+  // Takes the space, so that a disk that is too small is known before the work and not after it. Only what streams
+  // keeps it; ITK begins the file anew.
   void reserve() {
-    const std::filesystem::path& file = output.temporary_path();
+    if (format == ImageFormat::metaimage) {
+      streamed.emplace(output.temporary_path(), output.path(), grid);
+      return;
+    }
     const std::int64_t pixels = element_count<3>(grid.shape) * static_cast<std::int64_t>(sizeof(float));
-    allocate_file(pixels + longest_header + (format == ImageFormat::tiff ? grid.nz() * longest_page_header : 0));
-    if (format != ImageFormat::metaimage) return std::filesystem::resize_file(file, 0);
-    std::filesystem::remove(file);  // a file that is there would be taken for one with a header
-    const std::vector<float> zeros(static_cast<std::size_t>(slice_size()));
-    write_checked(file, output.path(), grid, 0, 1, zeros.data());
-    allocate_file(static_cast<std::int64_t>(std::filesystem::file_size(file)));
-  }
-
-  void allocate_file(std::int64_t bytes) {
+    const std::int64_t pages = format == ImageFormat::tiff ? grid.nz() * longest_page_header : 0;
     const int file = open(output.temporary_path().c_str(), O_RDWR | O_CLOEXEC);
-    const int failure = file < 0 ? errno : posix_fallocate(file, 0, bytes);
+    int failure = file < 0 ? errno : EINTR;
+    while (failure == EINTR) failure = posix_fallocate(file, 0, pixels + longest_header + pages);
+    if (failure == 0 && ftruncate(file, 0) != 0) failure = errno;
     if (file >= 0) close(file);
     if (failure != 0) throw write_error(output.path(), failure);
-  }
-
-  // In two parts where it is the whole: MetaIO then begins the file anew, and would give the reserved space back.
-  void write_streamed(std::int64_t begin, std::int64_t end, const float* values) {
-    const std::int64_t middle = end - begin == grid.nz() && end - begin > 1 ? begin + 1 : end;
-    write_checked(output.temporary_path(), output.path(), grid, begin, middle, values);
-    if (middle < end)
-      write_checked(output.temporary_path(), output.path(), grid, middle, end,
-                    values + (middle - begin) * slice_size());
   }
 
   void collect(std::int64_t begin, std::int64_t end, const float* values) {
@@ -169,17 +156,18 @@ struct ImageWriter::State {
                                  output.path().string(), grid.nx(), grid.ny(), grid.nz()));
       collected = Array<float, 3>(grid.shape);
     }
-    std::copy(values, values + (end - begin) * slice_size(), collected.host().data + begin * slice_size());
+    std::copy(values, values + (end - begin) * grid.ny() * grid.nx(),
+              collected.host().data + begin * grid.ny() * grid.nx());
   }
 
   void write_whole(const float* values) {
-    if (!is_gzip_name(output.path()))
-      return write_checked(output.temporary_path(), output.path(), grid, 0, grid.nz(), values);
+    if (!is_gzip_name(output.path())) return write_checked(output.temporary_path(), output.path(), grid, values);
     plain.emplace(std::filesystem::path(output.temporary_path()).replace_extension());
-    write_checked(plain->temporary_path(), output.path(), grid, 0, grid.nz(), values);
+    write_checked(plain->temporary_path(), output.path(), grid, values);
   }
 
   std::vector<bool> written;
+  std::optional<MetaImageFile> streamed;
   bool finished = false;
   std::optional<OutputFile> plain;  // what is to be compressed
   Array<float, 3> collected;

@@ -1,10 +1,14 @@
 #include "io/image/image_file.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/inotify.h>
+#include <unistd.h>
 
+#include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <set>
 
 #include "tests/io/image/pattern.hpp"
 #include "tests/io/scratch.hpp"
@@ -257,6 +261,27 @@ TEST(RequireFinite, NamesTheFirstBadPixel) {
   values.host()(0, 0, 0) = std::numeric_limits<float>::max();
   values.host()(0, 0, 1) = -std::numeric_limits<float>::denorm_min();
   EXPECT_NO_THROW(require_finite(values.span(), "view", "p.mha", 0));
+}
+
+// A hidden file that was given up and made anew could be somebody else's by then: its name can be guessed.
+TEST_P(EveryFormat, ClaimsEachHiddenNameOnce) {
+  const Scratch scratch;
+  const int watch = inotify_init1(IN_NONBLOCK);
+  inotify_add_watch(watch, scratch.folder().c_str(), IN_CREATE | IN_DELETE);  // equal neighbours would be one
+  const Grid grid = oblique_grid({3, 4, 5});
+  write_image(scratch / (std::string("v") + GetParam().extension), grid, pattern(grid.shape).span());
+  std::set<std::string> created;
+  alignas(inotify_event) std::array<char, 16384> events;
+  const ssize_t bytes = read(watch, events.data(), events.size());
+  ASSERT_GT(bytes, 0);
+  for (ssize_t at = 0; at < bytes;) {
+    const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
+    if (event->mask & IN_CREATE) {
+      EXPECT_TRUE(created.insert(event->name).second) << event->name << " was created twice";
+    }
+    at += static_cast<ssize_t>(sizeof(inotify_event) + event->len);
+  }
+  close(watch);
 }
 
 TEST(ImageFiles, AreAllThatHoldAnImage) {
