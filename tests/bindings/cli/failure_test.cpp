@@ -160,6 +160,20 @@ TEST(Interrupt, LeavesNothingAndSaysSo) {
   }
 }
 
+TEST(Interrupt, StopsACompression) {
+  const SmallScan scan;
+  const std::vector<std::string> before = scan.folder.names();
+  Process process(kiban_command(scan.fdk({"--size", "256", "--volume", scan.folder / "out.nii.gz"})));
+  const auto compresses = [&] {  // what is to be compressed is there
+    return std::ranges::any_of(scan.folder.names(), [](const std::string& name) { return name.ends_with(".nii"); });
+  };
+  while (process.running() && !compresses()) std::this_thread::yield();
+  process.signal(SIGINT);
+  const Finished finished = process.wait();
+  EXPECT_EQ(finished.status, 128 + SIGINT) << finished.err;
+  EXPECT_EQ(scan.folder.names(), before);
+}
+
 TEST(Interrupt, ASecondSignalEndsItAtOnce) {
   const Folder folder;
   const Finished finished = interrupt(folder, {SIGINT, SIGINT, SIGTERM});
