@@ -9,6 +9,7 @@
 
 #include "kernels/core/device_hooks.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/fork.hpp"
 #include "kernels/core/simd.hpp"
 
 namespace kiban {
@@ -20,7 +21,23 @@ int count(DeviceKind kind) {
   return hook ? hook() : 0;
 }
 
-std::string processor_model() {
+/// Asked once: the driver must not be asked again in a forked child.
+int cuda_count() {
+  static const int found = (forked(), count(DeviceKind::cuda));
+  return found;
+}
+
+/// Errors: device (this is a forked child, and its parent had started CUDA).
+Device usable(Device device) {
+  if (device.kind == DeviceKind::cuda && forked())
+    throw Error(
+        ErrorCode::device,
+        "CUDA does not survive a fork; start workers by spawn (Python: multiprocessing.get_context('spawn')), or "
+        "use --device cpu");
+  return device;
+}
+
+std::string read_processor_model() {
   std::ifstream cpuinfo("/proc/cpuinfo");
   for (std::string line; std::getline(cpuinfo, line);)
     if (line.starts_with("model name")) return line.substr(std::min(line.size(), line.find(':') + 2));
@@ -28,6 +45,7 @@ std::string processor_model() {
 }
 
 DeviceDescription describe_cpu() {
+  static const std::string model = read_processor_model();
   struct sysinfo memory {};
   sysinfo(&memory);
   std::size_t available = std::size_t{memory.freeram} * memory.mem_unit;
@@ -37,7 +55,7 @@ DeviceDescription describe_cpu() {
     if (key == "MemAvailable:" && meminfo >> kib) available = kib * 1024;
     meminfo.ignore(256, '\n');
   }
-  return {Device{}, processor_model(), std::size_t{memory.totalram} * memory.mem_unit, available, instruction_set()};
+  return {Device{}, model, std::size_t{memory.totalram} * memory.mem_unit, available, instruction_set()};
 }
 
 }  // namespace
@@ -59,7 +77,7 @@ std::string cuda_absence() {
 }
 
 Device parse_device(std::string_view text) {
-  if (text == "auto") return count(DeviceKind::cuda) > 0 ? Device{DeviceKind::cuda, 0} : Device{};
+  if (text == "auto") return cuda_count() > 0 ? usable({DeviceKind::cuda, 0}) : Device{};
   if (text == "cpu") return {};
   if (text == "sim") {
     if (count(DeviceKind::sim) == 0) throw Error(ErrorCode::device, "the simulator of CUDA is part of the tests only");
@@ -74,16 +92,16 @@ Device parse_device(std::string_view text) {
     if (error != std::errc{} || end != digits.data() + digits.size() || device.index < 0)
       throw Error(ErrorCode::usage, fmt::format("'{}' is no device; use cuda:N with N from 0", text));
   }
-  const int found = count(DeviceKind::cuda);
+  const int found = cuda_count();
   if (found == 0) throw Error(ErrorCode::device, fmt::format("no CUDA device: {}; use --device cpu", cuda_absence()));
   if (device.index >= found)
     throw Error(ErrorCode::device, fmt::format("{} does not exist; this machine has {} CUDA device(s)", text, found));
-  return device;
+  return usable(device);
 }
 
 std::vector<DeviceDescription> devices() {
   std::vector<DeviceDescription> found{describe_cpu()};
-  for (int i = 0; i < count(DeviceKind::cuda); ++i) {
+  for (int i = 0; i < (forked() ? 0 : cuda_count()); ++i) {
     try {
       found.push_back(cuda::device_describe(i));
     } catch (const Error&) {

@@ -9,6 +9,7 @@
 
 #include "kernels/core/device_hooks.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/core/fork.hpp"
 
 namespace kiban {
 namespace {
@@ -20,19 +21,24 @@ int usable_cores() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+/// More threads than cores would only take turns, and oneTBB says so on stderr. A forked child has none of oneTBB's
+/// threads, but maybe a lock that one of them held.
+int threads_for(int budget) {
+  if (forked()) return 1;
+  return budget > 0 ? std::min(budget, usable_cores()) : usable_cores();
+}
+
 }  // namespace
 
 struct Stream::State {
   Device device;
   int threads;
   void* native = nullptr;
-  std::optional<oneapi::tbb::task_arena> arena;
+  std::optional<oneapi::tbb::task_arena> arena;  ///< of more than one thread
 
-  // More threads than cores would only take turns, and oneTBB says so on stderr.
-  State(Device on, int thread_budget)
-      : device(on), threads(thread_budget > 0 ? std::min(thread_budget, usable_cores()) : usable_cores()) {
+  State(Device on, int thread_budget) : device(on), threads(threads_for(thread_budget)) {
     if (thread_budget < 0) throw Error(ErrorCode::usage, "the number of threads must not be negative");
-    arena.emplace(threads);
+    if (threads > 1) arena.emplace(threads);
     if (device.kind == DeviceKind::cpu) return;
     const auto create = KIBAN_HOOK(device, stream_create);
     if (!create) throw Error(ErrorCode::device, "this build cannot run on " + name(device));
@@ -54,6 +60,11 @@ void Stream::synchronize() {
   if (state_->native) KIBAN_HOOK(state_->device, stream_synchronize)(state_->device.index, state_->native);
 }
 
-void Stream::execute(const std::function<void()>& body) const { state_->arena->execute(body); }
+void Stream::execute(const std::function<void()>& body) const {
+  if (state_->arena)
+    state_->arena->execute(body);
+  else
+    body();
+}
 
 }  // namespace kiban
