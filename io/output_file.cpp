@@ -185,6 +185,11 @@ OutputFile::OutputFile(const fs::path& path) : path_(path) {
   if (fs::exists(status) && !fs::is_regular_file(status))
     throw Error(ErrorCode::input, fmt::format("{}: is not a plain file; name another", path.string()));
   target_ = link_target(path);
+  // Renaming would not ask: the folder's permissions decide.
+  if (fs::exists(status) && access(target_.c_str(), W_OK) != 0)
+    throw Error(
+        ErrorCode::input,
+        fmt::format("{}: exists and is write-protected; change its permissions, or name another", path.string()));
 
   const ListHold hold;  // no handler looks between the creation and the list
   int file = -1;

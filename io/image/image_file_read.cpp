@@ -110,9 +110,11 @@ struct OpenFile {
     grid = grid_of(path, *io);
     std::int64_t declared_values = 1;
     for (const std::int64_t extent : declared.extents) declared_values *= extent;
-    // The buffers below follow ITK's reading of the header, the check ours: they must be one.
-    if (declared_values != element_count<3>(grid.shape) ||
-        declared.bytes_per_value != static_cast<std::int64_t>(io->GetComponentSize()))
+    // The buffers below follow ITK's reading of the header, the check ours: they must be one. ITK turns integers that
+    // are to be rescaled into floats.
+    const bool same_type = declared.bytes_per_value == static_cast<std::int64_t>(io->GetComponentSize()) ||
+                           (declared.rescaled && io->GetComponentType() == Component::FLOAT);
+    if (declared_values != element_count<3>(grid.shape) || !same_type)
       refuse_image(path, "its header can be read in two ways; write the file again");
   }
 

@@ -27,6 +27,7 @@ struct DeclaredImage {
   std::int64_t bytes_per_value = 0;
   std::int64_t stored_bytes = 0;  ///< that the file, or its data file, holds for pixels
   bool compressed = false;
+  bool rescaled = false;            ///< slope x + intercept stand for what is stored
   std::int64_t data_offset = 0;     ///< of the first pixel in `data_path`
   std::filesystem::path data_path;  ///< the file with the pixels
 };

@@ -8,6 +8,7 @@
 #include <itkObject.h>
 #include <itkPNGImageIOFactory.h>
 #include <itkTIFFImageIOFactory.h>
+#include <locale.h>
 #include <nifti1_io.h>
 
 #include <algorithm>
@@ -53,6 +54,22 @@ std::string reason(const itk::ExceptionObject& exception) {
   return text.substr(0, 160);
 }
 
+// The C locale for this thread: NRRD's library reads and writes numbers with the comma of a German host program.
+class PlainNumbers {
+ public:
+  PlainNumbers() : before_(uselocale(plain())) {}
+  ~PlainNumbers() { uselocale(before_); }
+  PlainNumbers(const PlainNumbers&) = delete;
+  PlainNumbers& operator=(const PlainNumbers&) = delete;
+
+ private:
+  static locale_t plain() {
+    static const locale_t locale = newlocale(LC_ALL_MASK, "C", nullptr);
+    return locale;
+  }
+  locale_t before_;
+};
+
 }  // namespace
 
 itk::ImageIOBase::Pointer create_image_io(const std::filesystem::path& path, itk::IOFileModeEnum mode) {
@@ -66,6 +83,7 @@ itk::ImageIOBase::Pointer create_image_io(const std::filesystem::path& path, itk
 void run_itk(const std::filesystem::path& path, const std::function<void()>& work) {
   static std::mutex one_at_a_time;
   const std::lock_guard<std::mutex> lock(one_at_a_time);
+  const PlainNumbers plain_numbers;
   try {
     work();
   } catch (const itk::ExceptionObject& exception) {

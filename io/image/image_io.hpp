@@ -15,7 +15,8 @@ namespace kiban::io {
 /// Errors: input (no factory takes the file).
 itk::ImageIOBase::Pointer create_image_io(const std::filesystem::path& path, itk::IOFileModeEnum mode);
 
-/// Runs `work`, one caller at a time: parts of ITK's libraries keep global state.
+/// Runs `work`, one caller at a time and in the C locale: parts of ITK's libraries keep global state, and write numbers
+/// as the host program's locale has them.
 /// Errors: input (`work` threw an ITK exception; names file and format, with its reason; or memory is short).
 void run_itk(const std::filesystem::path& path, const std::function<void()>& work);
 

@@ -70,6 +70,20 @@ class Header {
   bool swapped_ = false;
 };
 
+// As in nifti1.h a slope of 0 says that there is none. So does one that is not finite: nibabel writes NaN for that.
+bool is_rescaled(const Header& header) {
+  const float slope = header.number<float>(112), intercept = header.number<float>(116);
+  const bool none = slope == 0 || !std::isfinite(slope);
+  if (none && std::isfinite(intercept) && intercept != 0)
+    header.refuse(
+        fmt::format("scl_slope is {} and scl_inter {}: some programs add it and some do not; set scl_slope to "
+                    "1, or scl_inter to 0",
+                    slope, intercept));
+  if (!none && !std::isfinite(intercept))
+    header.refuse(fmt::format("scl_inter is {}, which is not finite; correct it", intercept));
+  return !none && (slope != 1 || intercept != 0);
+}
+
 }  // namespace
 
 DeclaredImage parse_nifti_header(const std::filesystem::path& path) {
@@ -97,6 +111,8 @@ DeclaredImage parse_nifti_header(const std::filesystem::path& path) {
   image.bytes_per_value = type->bytes;
   if (header.number<std::int16_t>(72) != 8 * type->bytes)
     header.refuse("bitpix and datatype do not agree; the file is broken, write it again");
+
+  image.rescaled = is_rescaled(header);
 
   header.require_millimetres("pixdim", 80, 3);
   for (std::size_t axis = 1; axis <= std::min<std::size_t>(3, image.extents.size()); ++axis) {

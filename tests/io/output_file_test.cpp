@@ -94,12 +94,34 @@ TEST(OutputFile, SaysWhatIsWrongWithTheName) {
   EXPECT_EQ(scratch.names(), Names{"file"});
 }
 
+/// Runs `work` as a user who may not do everything.
+void expect_input_error_as_a_user(const std::function<void()>& work, const Names& words) {
+  if (geteuid() != 0) return expect_input_error(work, words);
+  const pid_t child = fork();
+  if (child == 0) {
+    constexpr uid_t nobody = 65534;
+    if (setgid(nobody) == 0 && setuid(nobody) == 0) expect_input_error(work, words);
+    _exit(testing::Test::HasFailure() || geteuid() == 0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
 TEST(OutputFile, SaysThatTheFolderIsClosed) {
-  if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
   const Scratch scratch;
-  chmod(scratch.folder().c_str(), 0500);
-  expect_input_error([&] { OutputFile(scratch / "volume.mha"); }, {"volume.mha", "permission"});
+  chmod(scratch.folder().c_str(), 0555);
+  expect_input_error_as_a_user([&] { OutputFile(scratch / "volume.mha"); }, {"volume.mha", "permission"});
   chmod(scratch.folder().c_str(), 0700);
+}
+
+TEST(OutputFile, LeavesWhatIsWriteProtected) {
+  const Scratch scratch;
+  chmod(scratch.folder().c_str(), 0777);
+  const auto path = scratch.write("volume.mha", "precious");
+  chmod(path.c_str(), 0444);
+  expect_input_error_as_a_user([&] { OutputFile(path).commit(); }, {"volume.mha", "write-protected"});
+  EXPECT_EQ(content_of(path), "precious");
 }
 
 TEST(OutputFile, WritesWhatALinkPointsTo) {
