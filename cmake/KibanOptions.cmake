@@ -1,7 +1,7 @@
 option(KIBAN_TESTS "Build the tests" ON)
 option(KIBAN_BENCHMARKS "Build the benchmarks" ON)
 option(KIBAN_CUDA "Build the CUDA kernels when nvcc is found" ON)
-option(KIBAN_PYTHON "Build the Python package when Python and nanobind are found" ON)
+set(KIBAN_PYTHON ON CACHE STRING "Build the Python package: ON where Python and nanobind are found, REQUIRED, OFF")
 set(KIBAN_SANITIZE "" CACHE STRING "Sanitizers for everything, as for -fsanitize=: address,undefined or thread")
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
