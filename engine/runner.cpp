@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <fstream>
+#include <mutex>
 #include <nlohmann/json.hpp>
 
+#include "io/memory.hpp"
 #include "kernels/core/device.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/simd.hpp"
@@ -54,28 +56,34 @@ DeviceDescription describe(Device device) {
   return host;
 }
 
-void require_memory(const Plan& plan, const DeviceDescription& device) {
-  const bool on_host = device.device.kind != DeviceKind::cuda;
-  const std::size_t host_bytes = plan.host_bytes + (on_host ? plan.device_bytes : 0);
-  const std::size_t host_free = on_host ? device.free_bytes : devices().front().free_bytes;
-  if (host_bytes > host_free)
+/// Asked once a device: the answer takes longer than a small run.
+std::string model_of(Device device) {
+  static std::mutex mutex;
+  static std::map<Device, std::string> models;
+  const std::lock_guard lock(mutex);
+  const auto [place, is_new] = models.try_emplace(device);
+  if (is_new) place->second = describe(device).model;
+  return place->second;
+}
+
+void require_host_memory(std::size_t bytes) {
+  const auto free = static_cast<std::size_t>(io::available_memory_bytes());
+  if (bytes > free)
     throw Error(ErrorCode::input, fmt::format("this needs {} of memory and {} are free; ask for fewer or larger voxels",
-                                              human_bytes(host_bytes), human_bytes(host_free)));
-  if (!on_host && plan.device_bytes > device.free_bytes)
+                                              human_bytes(bytes), human_bytes(free)));
+}
+
+void require_memory(const Plan& plan, Device device) {
+  constexpr std::size_t kSmall = 64 << 20;  // any machine has it, and to ask takes longer than a small run
+  const bool on_host = device.kind != DeviceKind::cuda;
+  const std::size_t host_bytes = plan.host_bytes + (on_host ? plan.device_bytes : 0);
+  if (host_bytes > kSmall) require_host_memory(host_bytes);
+  if (on_host || plan.device_bytes <= kSmall) return;
+  if (const std::size_t free = describe(device).free_bytes; plan.device_bytes > free)
     throw Error(ErrorCode::device,
                 fmt::format("this needs {} of memory on {} and {} are free; ask for fewer or larger voxels, or use "
                             "--device cpu",
-                            human_bytes(plan.device_bytes), name(device.device), human_bytes(device.free_bytes)));
-}
-
-std::size_t peak_memory_bytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string key; status >> key;) {
-    std::size_t kib = 0;
-    if (key == "VmHWM:" && status >> kib) return kib * 1024;
-    status.ignore(4096, '\n');
-  }
-  return 0;
+                            human_bytes(plan.device_bytes), name(device), human_bytes(free)));
 }
 
 }  // namespace
@@ -86,10 +94,9 @@ Report run(const Operation& operation, const Request& request, Stream& stream, P
   const std::unique_ptr<Work> work = operation.load(request);
 
   progress.enter("plan");
-  const DeviceDescription device = describe(stream.device());
   Report report;
   report.plan = work->plan(stream.device());
-  require_memory(report.plan, device);
+  require_memory(report.plan, stream.device());
 
   work->run(stream, progress);
   stream.synchronize();
@@ -107,12 +114,21 @@ Report run(const Operation& operation, const Request& request, Stream& stream, P
   for (const StageTime& stage : report.stages) report.seconds += stage.seconds;
   const double compute = progress.seconds("compute");
   if (compute > 0) report.updates_per_second = static_cast<double>(report.plan.updates) / compute;
-  report.peak_memory_bytes = peak_memory_bytes();
   report.device = name(stream.device());
-  report.device_model = device.model;
+  report.device_model = model_of(stream.device());
   report.instruction_set = instruction_set();
   report.threads = stream.threads();
   return report;
+}
+
+std::size_t peak_memory_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string key; status >> key;) {
+    std::size_t kib = 0;
+    if (key == "VmHWM:" && status >> kib) return kib * 1024;
+    status.ignore(4096, '\n');
+  }
+  return 0;
 }
 
 nlohmann::json to_json(const Report& report) {
@@ -135,7 +151,7 @@ nlohmann::json to_json(const Report& report) {
           {"batch_key", report.plan.batch_key},
           {"planned_host_bytes", report.plan.host_bytes},
           {"planned_device_bytes", report.plan.device_bytes},
-          {"peak_memory_bytes", report.peak_memory_bytes},
+          {"peak_memory_bytes", peak_memory_bytes()},
           {"device", report.device},
           {"device_model", report.device_model},
           {"instruction_set", report.instruction_set},

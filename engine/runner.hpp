@@ -18,9 +18,8 @@ struct Report {
   std::vector<Finding> findings;
   Plan plan;
   std::vector<StageTime> stages;
-  double seconds = 0;                 ///< all stages together
-  double updates_per_second = 0;      ///< over the stage "compute"; 0 where the operation counts no updates
-  std::size_t peak_memory_bytes = 0;  ///< high-water mark of the process's resident memory
+  double seconds = 0;             ///< all stages together
+  double updates_per_second = 0;  ///< over the stage "compute"; 0 where the operation counts no updates
   std::string device, device_model, instruction_set;
   int threads = 0;
 };
@@ -34,6 +33,10 @@ std::vector<std::filesystem::path> files_behind(PortKind kind, const std::filesy
 /// more host memory than is free) · device (missing, or too small) · Cancelled. After any of them no output appears.
 Report run(const Operation& operation, const Request& request, Stream& stream, Progress& progress);
 
+/// High-water mark of the process's resident memory, so far.
+std::size_t peak_memory_bytes();
+
+/// With `peak_memory_bytes` as it is now.
 nlohmann::json to_json(const Report& report);
 
 /// Of Kiban: "0.1.0".

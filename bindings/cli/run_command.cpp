@@ -25,7 +25,7 @@ void print_summary(const engine::Operation& operation, const engine::Report& rep
   if (report.updates_per_second > 0)
     fmt::print(", {:.3g} {} updates/ns", report.updates_per_second * 1e-9, operation.update);
   fmt::print("\non {} ({}, {}, {} threads), peak memory {:.0f} MiB\n", report.device, report.device_model,
-             report.instruction_set, report.threads, static_cast<double>(report.peak_memory_bytes) / (1 << 20));
+             report.instruction_set, report.threads, static_cast<double>(engine::peak_memory_bytes()) / (1 << 20));
 }
 
 }  // namespace
