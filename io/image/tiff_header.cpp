@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -88,11 +89,27 @@ class TiffParser {
     for (std::size_t entry = 0; entry < static_cast<std::size_t>(count); ++entry) {
       const std::size_t start = entry * entry_width;
       const int tag = static_cast<int>(number(entries, start, 2));
+      require_value_inside(entries, start, offset_width);
       if (is_relevant(tag)) page[tag] = values(entries, start, offset_width);
     }
     next_ = number(bytes(at + count * static_cast<std::int64_t>(entry_width), static_cast<std::int64_t>(offset_width)),
                    0, offset_width);
     return page;
+  }
+
+  // Of any tag: what a library cannot read it may leave out in silence, the resolution for one.
+  void require_value_inside(const std::string& entries, std::size_t start, std::size_t offset_width) const {
+    constexpr std::array<std::int64_t, 19> widths{0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8};  // by type
+    const auto type = static_cast<std::size_t>(number(entries, start + 2, 2));
+    const std::int64_t width = type < widths.size() ? widths[type] : 0;
+    const std::int64_t count = number(entries, start + 4, offset_width);
+    std::int64_t length = 0;
+    if (count < 0 || __builtin_mul_overflow(count, width, &length)) length = size_ + 1;
+    if (length <= static_cast<std::int64_t>(offset_width)) return;
+    const std::int64_t offset = number(entries, start + 4 + offset_width, offset_width);
+    if (length > size_ || offset < 0 || offset > size_ - length)
+      refuse(fmt::format("the value of tag {} lies outside the file; it is truncated or broken, copy it again",
+                         number(entries, start, 2)));
   }
 
   static bool is_relevant(int tag) {

@@ -100,12 +100,9 @@ TEST(Truncated, IsRefusedAtEveryLength) {
       expect_input_error([&] { read_volume(scratch.write("v" + extension, whole.substr(0, length))); },
                          {"v" + extension});
     }
-    SCOPED_TRACE(extension);
-    expect_input_error(
-        [&] {
-          read_volume(scratch.write("v" + extension, whole.substr(0, whole.size() - 1 - (extension == ".tif") * 99)));
-        },
-        {"v" + extension});
+    SCOPED_TRACE(extension + " without its last byte");
+    expect_input_error([&] { read_volume(scratch.write("v" + extension, whole.substr(0, whole.size() - 1))); },
+                       {"v" + extension});
     EXPECT_EQ(read_volume(scratch.write("v" + extension, whole)).grid.nx(), 20);
   }
 }
