@@ -5,6 +5,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cctype>
 
 #include "kernels/core/error.hpp"
@@ -18,21 +19,25 @@ std::string lower_name(std::int64_t target) {
   return text;
 }
 
-/// Those that the kernels are compiled for and the processor has; lower bits are better.
-std::vector<std::int64_t> usable() {
-  std::vector<std::int64_t> targets;
-  std::int64_t rest = hwy::SupportedTargets() & HWY_TARGETS;
-  for (; rest != 0; rest &= rest - 1) targets.push_back(rest & -rest);
-  return targets;
-}
+/// What the processor has, less what was disabled. Kept, and chosen before any kernel runs, because to ask the
+/// processor takes tens of microseconds on a virtual machine, and a pointer that HWY_DYNAMIC_DISPATCH hands out before
+/// a target was chosen asks anew at every call.
+std::atomic<std::int64_t> supported{0};
 
-/// A pointer that HWY_DYNAMIC_DISPATCH hands out before a target was chosen asks the processor anew at every call, which
-/// takes tens of microseconds on a virtual machine. So it is chosen before any kernel runs.
 bool choose_target() {
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  supported = hwy::SupportedTargets();
+  hwy::GetChosenTarget().Update(supported);
   return true;
 }
 [[maybe_unused]] const bool chosen_at_start = choose_target();
+
+/// Those that the kernels are compiled for, too; lower bits are better.
+std::vector<std::int64_t> usable() {
+  std::vector<std::int64_t> targets;
+  std::int64_t rest = supported & HWY_TARGETS;
+  for (; rest != 0; rest &= rest - 1) targets.push_back(rest & -rest);
+  return targets;
+}
 
 }  // namespace
 
