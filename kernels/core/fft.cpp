@@ -115,4 +115,15 @@ void RealFft::inverse(Stream& stream, Span<std::complex<float>, 2> spectra, Span
       {static_cast<std::ptrdiff_t>(n * sizeof(float)), sizeof(float)}, std::size_t{1}, false, in.data, out.data, 1.F);
 }
 
+std::vector<double> cosine_sums(std::span<const double> samples) {
+  const std::size_t n = checked_length(static_cast<std::int64_t>(samples.size()));
+  std::vector<std::complex<double>> spectrum(n / 2 + 1);
+  ::pocketfft_baseline::r2c({n}, {sizeof(double)}, {sizeof(std::complex<double>)}, std::size_t{0}, true, samples.data(),
+                            spectrum.data(), 1.0);
+  std::vector<double> sums;
+  sums.reserve(spectrum.size());
+  for (const std::complex<double>& value : spectrum) sums.push_back(value.real());
+  return sums;
+}
+
 }  // namespace kiban

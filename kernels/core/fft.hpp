@@ -2,6 +2,8 @@
 #include <complex>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "kernels/core/array.hpp"
 
@@ -45,5 +47,12 @@ class LaneFft {
   std::shared_ptr<void> plan_;
   void (*execute_)(const void* plan, float* data, bool forward);
 };
+
+/// Real part of the discrete Fourier transform of real samples:  sums[k] = sum_j samples[j] cos(2 pi j k / n)
+///   samples [n]
+///   returns [n/2 + 1]
+/// Errors: internal (no sample). Cost: n log n, in the calling thread; for tables that are made once.
+/// Exactness: double, a few rounding errors of the sum of |samples|.
+std::vector<double> cosine_sums(std::span<const double> samples);
 
 }  // namespace kiban

@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "kernels/core/error.hpp"
+#include "kernels/core/fft.hpp"
 
 namespace kiban::ct {
 namespace {
@@ -48,21 +49,18 @@ std::vector<double> ramp_response(std::int64_t columns, std::int64_t padded, dou
   if (!(cutoff > 0 && cutoff <= 1))
     throw Error(ErrorCode::usage, fmt::format("the filter's cutoff is {}; it must be above 0 and at most 1", cutoff));
   if (padded < 2 * columns - 1) throw Error(ErrorCode::internal, "the ramp filter's padding is too short");
-  // The samples are even, so their transform is a sum of cosines; odd ones fall off as 1/n^2, the even ones but the
-  // first vanish. All `padded` samples are taken: a kernel cut at the row's length would ring.
-  std::vector<double> response(static_cast<std::size_t>(padded / 2 + 1));
-  std::vector<double> cosine(static_cast<std::size_t>(padded));
-  for (std::int64_t i = 0; i < padded; ++i)
-    cosine[static_cast<std::size_t>(i)] = std::cos(2 * kPi * static_cast<double>(i) / static_cast<double>(padded));
+  // All `padded` samples are taken: a kernel cut at the row's length would ring. They are even, so that their transform
+  // is real.
+  std::vector<double> samples(static_cast<std::size_t>(padded));  // h d^2
+  samples[0] = 0.25;
+  for (std::int64_t n = 1; n <= padded / 2; n += 2) {
+    const double odd = kPi * static_cast<double>(n);
+    samples[static_cast<std::size_t>(n)] = samples[static_cast<std::size_t>(padded - n)] = -1 / (odd * odd);
+  }
+  std::vector<double> response = cosine_sums(samples);
   for (std::size_t k = 0; k < response.size(); ++k) {
-    double sum = 0.25;  // h(0) d^2
-    for (std::int64_t n = 1; n <= padded / 2; n += 2) {
-      const auto phase = static_cast<std::size_t>((static_cast<std::int64_t>(k) * n) % padded);
-      const double pair = 2 * n == padded ? 1 : 2;  // n and -n, which meet at half the period
-      sum -= pair * cosine[phase] / (kPi * kPi * static_cast<double>(n) * static_cast<double>(n));
-    }
     const double x = static_cast<double>(k) / static_cast<double>(padded / 2);
-    response[k] = sum / spacing_mm * window_weight(window, x, cutoff);
+    response[k] *= window_weight(window, x, cutoff) / spacing_mm;
   }
   return response;
 }
