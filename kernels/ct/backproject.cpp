@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 #include "kernels/core/backends.hpp"
 
@@ -10,17 +11,37 @@ namespace kiban::ct {
 KIBAN_BACKENDS(backproject_block, Stream&, const PanelBlock&, std::span<const ProjectionMatrix>, Interpolation,
                Span<float, 3> volume)
 
-int column_axis(std::span<const ProjectionMatrix> matrices) {
-  // A tenth of a millionth of a pixel over a thousand voxels: rounding of a matrix product, not a tilt.
-  constexpr double kNothing = 1e-10;
-  const auto still = [](const double(&row)[4], int axis) {
-    const double size = std::max({std::abs(row[0]), std::abs(row[1]), std::abs(row[2]), std::abs(row[3])});
-    return std::abs(row[axis]) <= kNothing * size;
-  };
+namespace {
+
+/// Whether neither u nor w changes along the whole of a column. Rounding of a matrix product stays a million times
+/// below these, and what they let pass a hundred times below what results are held to. The matrix is of w = 1 at the
+/// isocentre; the translation, which says how far off the grid lies, has no part in it.
+bool stands_still(const ProjectionMatrix& matrix, int axis, const Shape<3>& volume) {
+  constexpr double kPixels = 1e-6, kShareOfDepth = 1e-10;  // the latter for panels of ten thousand columns
+  const auto length = static_cast<double>(volume[static_cast<std::size_t>(2 - axis)]);
+  return std::abs(matrix.m[0][axis]) * length <= kPixels && std::abs(matrix.m[2][axis]) * length <= kShareOfDepth;
+}
+
+/// Errors: input (a view maps the volume to where numbers end).
+void check_matrices(std::span<const ProjectionMatrix> matrices, const Shape<3>& volume) {
+  constexpr double kFurthest = 1e30;  // times the largest weight it is a float yet
+  for (std::size_t view = 0; view < matrices.size(); ++view)
+    for (const double(&row)[4] : matrices[view].m) {
+      double reach = std::abs(row[3]);
+      for (std::size_t axis = 0; axis < 3; ++axis) reach += std::abs(row[axis]) * static_cast<double>(volume[2 - axis]);
+      if (!(reach < kFurthest))
+        throw Error(ErrorCode::input, "view " + std::to_string(view) + " of a block of the scan puts the volume 1e30 " +
+                                          "pixels or more away from its panel; check the geometry and the volume's " +
+                                          "origin and spacing");
+    }
+}
+
+}  // namespace
+
+int column_axis(std::span<const ProjectionMatrix> matrices, const Shape<3>& volume) {
   for (const int axis : {1, 2, 0}) {
-    const bool fits = std::all_of(matrices.begin(), matrices.end(), [&](const ProjectionMatrix& matrix) {
-      return still(matrix.m[0], axis) && still(matrix.m[2], axis);
-    });
+    const bool fits = std::all_of(matrices.begin(), matrices.end(),
+                                  [&](const ProjectionMatrix& matrix) { return stands_still(matrix, axis, volume); });
     if (fits && !matrices.empty()) return axis;
   }
   return -1;
@@ -28,7 +49,7 @@ int column_axis(std::span<const ProjectionMatrix> matrices) {
 
 bool wants_columns(Device device, std::span<const ProjectionMatrix> matrices, const Shape<3>& volume) {
   constexpr std::int64_t kShortestColumn = 4;  // a blend of two detector columns must pay; scans of two rows exist
-  const int axis = column_axis(matrices);
+  const int axis = column_axis(matrices, volume);
   return device.kind == DeviceKind::cpu && axis >= 0 && volume[static_cast<std::size_t>(2 - axis)] >= kShortestColumn;
 }
 
@@ -36,9 +57,11 @@ void backproject(Stream& stream, const PanelBlock& block, std::span<const Projec
                  Interpolation interpolation, Span<float, 3> volume) {
   if (static_cast<std::int64_t>(matrices.size()) > PanelBlock::kViews || block.pixels.size() == 0)
     throw Error(ErrorCode::internal, "backprojection of more views than a block holds, or of an empty block");
-  if (block.columns_contiguous && (stream.device().kind != DeviceKind::cpu || column_axis(matrices) < 0))
+  if (block.columns_contiguous &&
+      (stream.device().kind != DeviceKind::cpu || column_axis(matrices, volume.shape()) < 0))
     throw Error(ErrorCode::internal, "backprojection of detector columns where only rows will do");
   if (matrices.empty() || volume.size() == 0) return;
+  check_matrices(matrices, volume.shape());
   KIBAN_BACKEND_FOR(stream, backproject_block)(stream, block, matrices, interpolation, volume);
 }
 

@@ -34,6 +34,9 @@ struct ColumnJob {
 
 /// A column's first voxel is a multiple of this: sums are read and written as whole cache lines.
 inline constexpr std::int64_t kVoxelGroup = 16;
+/// Where voxels lie further apart than this many pixels, each reads its own four: blending all the rows between them
+/// would take longer, and a float would hold their distances less well.
+inline constexpr double kFarApart = 16;
 /// Zeros on each side of the blended line. The walk starts up to kVoxelGroup voxels before the panel and ends up to a
 /// vector after it, in steps of less than two pixels; it reads one vector and an element further.
 inline constexpr std::int64_t kLineZeros = 64;
@@ -62,7 +65,7 @@ HWY_ATTR bool Place(const ColumnJob& job, std::int64_t view, std::int64_t ib, st
   const auto b = static_cast<double>(ib);
   const auto c = static_cast<double>(ic);
   const double w = p.m[2][job.b] * b + p.m[2][job.c] * c + p.m[2][3];
-  if (!(w > 0)) return false;
+  if (!(w > kLeastPerspective)) return false;
   const double inverse = 1 / w;
   const double u = (p.m[0][job.b] * b + p.m[0][job.c] * c + p.m[0][3]) * inverse;
   const auto columns = static_cast<double>(job.block->columns);
@@ -168,7 +171,7 @@ HWY_ATTR void WalkByPermutation(const float* HWY_RESTRICT line, double start, do
   }
 }
 
-/// The same for any step; positions are held within 0 and `last`, where the line is zero.
+/// The same for steps of at most kFarApart; positions are held within 0 and `last`, where the line is zero.
 HWY_ATTR void WalkByGather(const float* HWY_RESTRICT line, std::int64_t last, double start, double step,
                            std::int64_t count, float* HWY_RESTRICT sums) {
   const D d;
@@ -187,6 +190,38 @@ HWY_ATTR void WalkByGather(const float* HWY_RESTRICT line, std::int64_t last, do
     const auto value = hn::MulAdd(hn::Sub(v, hn::ConvertTo(d, at)), hn::Sub(high, low), low);
     hn::Store(hn::Add(hn::Load(d, sums + i), value), d, sums + i);
   }
+}
+
+/// The same straight from the panel, for columns whose voxels lie far apart.
+void AddFarApart(const PanelBlock& block, const Column& column, float* sums) {
+  const auto rows = static_cast<double>(block.rows);
+  const double low_weight = static_cast<double>(column.low_weight),
+               high_weight = static_cast<double>(column.high_weight);
+  for (std::int64_t i = 0; i < column.end - column.begin; ++i) {
+    const double v = column.start + column.step * static_cast<double>(column.begin + i);
+    if (!(v > -1 && v < rows)) continue;
+    const double v_floor = std::floor(v);
+    const float* low = column.low + static_cast<std::int64_t>(v_floor);
+    const float* high = low + block.pitch();
+    const auto blend = [&](int r) {
+      return low_weight * static_cast<double>(low[r]) + high_weight * static_cast<double>(high[r]);
+    };
+    sums[i] += static_cast<float>(blend(0) + (v - v_floor) * (blend(1) - blend(0)));
+  }
+}
+
+/// One view of one column of voxels; `line` is workspace.
+HWY_ATTR void AddColumn(const ColumnJob& job, const Column& column, float* HWY_RESTRICT line,
+                        float* HWY_RESTRICT sums) {
+  if (std::abs(column.step) > kFarApart) return AddFarApart(*job.block, column, sums);
+  const std::int64_t first = Blend(job, column, line);
+  const double start =
+      column.start + column.step * static_cast<double>(column.begin) - static_cast<double>(first - kLineZeros);
+  const std::int64_t count = column.end - column.begin;
+  if (HWY_MAX_BYTES >= 32 && std::abs(column.step) <= 2)
+    WalkByPermutation(line, start, column.step, count, sums);
+  else
+    WalkByGather(line, job.block->rows - first + kLineZeros + 2, start, column.step, count, sums);
 }
 
 /// Adds a tile of columns, sums[b][a], to the volume, where b runs fastest: 4 x 4 transposes.
@@ -245,15 +280,7 @@ HWY_ATTR void Tiles(const ColumnJob& job, std::int64_t begin, std::int64_t end) 
         for (std::int64_t b = 0; b < nb; ++b) {
           Column column;
           if (!Place(job, view, b0 + b, c0 + c, column)) continue;
-          const std::int64_t first = Blend(job, column, line);
-          const double start =
-              column.start + column.step * static_cast<double>(column.begin) - static_cast<double>(first - kLineZeros);
-          const std::int64_t count = column.end - column.begin;
-          float* target = sums + (c * job.tile_b + b) * job.tile_pitch + column.begin;
-          if (HWY_MAX_BYTES >= 32 && std::abs(column.step) <= 2)
-            WalkByPermutation(line, start, column.step, count, target);
-          else
-            WalkByGather(line, job.block->rows - first + kLineZeros + 2, start, column.step, count, target);
+          AddColumn(job, column, line, sums + (c * job.tile_b + b) * job.tile_pitch + column.begin);
         }
     AddTile(job, sums, b0, nb, c0, nc);
   }
@@ -274,7 +301,7 @@ void backproject_columns(Stream& stream, const PanelBlock& block, std::span<cons
   job.matrices = matrices;
   job.pixels = block.pixels.host().data;
   job.volume = view.data;
-  job.a = column_axis(matrices);
+  job.a = column_axis(matrices, volume.shape());
   job.b = job.a == 0 ? 1 : 0;
   job.c = job.a == 2 ? 1 : 2;
   const std::int64_t extent[3] = {view.shape[2], view.shape[1], view.shape[0]};

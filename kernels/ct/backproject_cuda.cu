@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <climits>
 
 #include "kernels/core/cuda/launch.cuh"
@@ -42,6 +43,12 @@ __device__ __forceinline__ float reciprocal(float w) {
 #else
   return 1.0f / w;
 #endif
+}
+
+/// 1 / w; 0 next to the source and behind it, where weight, u and v are thus 0 and harmless.
+__device__ __forceinline__ float inverse_depth(float w) {
+  const float r = reciprocal(w);
+  return w > static_cast<float>(kLeastPerspective) ? r : 0.0f;
 }
 
 __device__ __forceinline__ float between(float a, float b, float t) { return fmaf(t, b - a, a); }
@@ -142,9 +149,8 @@ __device__ __forceinline__ float row_times(const float (&m)[4], float x, float y
 template <class Panels, int voxels>
 __device__ __forceinline__ void add_column(const float (&m)[3][4], int view, const Panels& panels, float x, float y,
                                            float z, float (&sum)[voxels]) {
-  const float w = row_times(m[2], x, y, z);
-  const float r = reciprocal(w);
-  const float weight = w > 0 ? r * r : 0.0f;
+  const float r = inverse_depth(row_times(m[2], x, y, z));
+  const float weight = r * r;
   const float v = row_times(m[1], x, y, z) * r;
   const float step = m[1][2] * r;
   typename Panels::Line line(panels, view, row_times(m[0], x, y, z) * r);
@@ -160,9 +166,8 @@ __device__ __forceinline__ void add_voxels(const float (&m)[3][4], int view, con
 #pragma unroll
   for (int j = 0; j < voxels; ++j) {
     const float at = static_cast<float>(j);
-    const float depth = fmaf(at, m[2][2], w);
-    const float r = reciprocal(depth);
-    const float weight = depth > 0 ? r * r : 0.0f;
+    const float r = inverse_depth(fmaf(at, m[2][2], w));
+    const float weight = r * r;
     typename Panels::Line line(panels, view, fmaf(at, m[0][2], u) * r);
     sum[j] = fmaf(weight, line(fmaf(at, m[1][2], v) * r), sum[j]);
   }
@@ -255,9 +260,14 @@ void backproject_block(Stream& stream, const PanelBlock& block, std::span<const 
   const ArrayView<float, 3> voxels = volume.on(stream.device());
   const float* pixels = block.pixels.span().on(stream.device()).data;
   if (voxels.size() == 0 || matrices.empty()) return;
-  if (block.pixels.shape()[1] * block.pitch() > INT_MAX)
-    throw Error(ErrorCode::input, "the panel has too many pixels for a GPU, 2^31 or more; take --device cpu");
-  const int axis = column_axis(matrices);
+  constexpr std::int64_t kMostCells = 1 << 22;  // see cell_of
+  if (block.pixels.shape()[1] * block.pitch() > INT_MAX || std::max(block.rows, block.columns) > kMostCells)
+    throw Error(
+        ErrorCode::input,
+        "the panel is too large for a GPU, which takes 2^22 rows and columns and 2^31 pixels; take --device cpu");
+  if (std::max({voxels.shape[0], voxels.shape[1], voxels.shape[2]}) > INT_MAX)
+    throw Error(ErrorCode::input, "a side of the volume has more than 2^31 voxels; take a smaller volume");
+  const int axis = column_axis(matrices, volume.shape());
   const Order order = order_of(axis);
   const std::int64_t strides[3] = {1, voxels.shape[2], voxels.shape[1] * voxels.shape[2]};
   const auto axis_of = [&](int i) { return Axis{static_cast<int>(voxels.shape[2 - i]), strides[i]}; };

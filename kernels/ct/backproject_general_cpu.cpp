@@ -1,5 +1,6 @@
 // Backprojection for any view: a vector of voxels along x, each with a division and a bilinear fetch of its own. Tiles
-// keep the pixels that neighbouring voxels share in the nearest cache.
+// keep the pixels that neighbouring voxels share in the nearest cache. Coordinates are floats, counted from a pixel
+// that is near all voxels of a line; lines that spread too far, beside the source or in a coarse volume, take doubles.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -20,6 +21,11 @@ namespace kiban::ct::cpu {
 /// Voxels of a tile along x, y and z: 16 KiB of sums.
 inline constexpr std::int64_t kTileX = 64, kTileY = 8, kTileZ = 8;
 
+/// Pixels from a line's middle within which floats say where its voxels fall, to 6e-5 of a pixel at the worst.
+inline constexpr double kReach = 512;
+/// Elements from a row of the panel to the next, at most, so that those within reach have offsets of 32 bits, in bytes.
+inline constexpr std::int64_t kWidestPitch = std::int64_t{1} << 19;
+
 struct GeneralJob {
   const PanelBlock* block;
   std::span<const ProjectionMatrix> matrices;
@@ -38,8 +44,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using DI = hn::RebindToSigned<D>;
 
-/// Elements at[i] and at[i] + 1 of `pixels`: pairs of 64 bits where the machine has them. On AVX2 they are loaded one by
-/// one: its gathers take longer, by much on AMD and with the mitigations of some Intel processors.
+/// Elements at[i] and at[i] + 1 of `pixels`: pairs of 64 bits where the machine has them. On AVX2 they are loaded one
+/// by one: its gathers take longer, by much on AMD and with the mitigations of some Intel processors.
 HWY_ATTR HWY_INLINE void GatherPairs(const float* HWY_RESTRICT pixels, hn::Vec<DI> at, hn::Vec<D>& left,
                                      hn::Vec<D>& right) {
   const D d;
@@ -72,45 +78,70 @@ HWY_ATTR HWY_INLINE void GatherPairs(const float* HWY_RESTRICT pixels, hn::Vec<D
 #endif
 }
 
-/// sums[i] += w^-2 p(u, v) for `count` voxels (a multiple of the vector) along x from x0. Pixels are counted from the
-/// one where the line starts, for a float holds a thousand pixels to no better than 1e-4 of one.
-HWY_ATTR void AddLine(const GeneralJob& job, std::int64_t view, std::int64_t x0, std::int64_t y, std::int64_t z,
-                      std::int64_t count, float* HWY_RESTRICT sums) {
+/// Of one line of voxels along x in one view.
+struct Line {
+  std::int64_t view, count;
+  double start[3], step[3];  ///< (u w, v w, w) of the first voxel, and what a voxel adds
+};
+
+/// The same from the line's middle, where a pixel (u0, v0) is what u and v are counted from.
+struct NearLine {
+  std::int64_t u0, v0;
+  float middle[3], step[3];
+};
+
+Line PlaceLine(const GeneralJob& job, std::int64_t view, std::int64_t x0, std::int64_t y, std::int64_t z,
+               std::int64_t count) {
+  Line line{view, count, {}, {}};
+  for (int r = 0; r < 3; ++r) {
+    const double(&m)[4] = job.matrices[static_cast<std::size_t>(view)].m[r];
+    line.start[r] =
+        m[0] * static_cast<double>(x0) + m[1] * static_cast<double>(y) + m[2] * static_cast<double>(z) + m[3];
+    line.step[r] = m[0];
+  }
+  return line;
+}
+
+/// False unless floats will do: all voxels well before the source, and within reach of one pixel of the panel.
+bool PlaceNear(const PanelBlock& block, const Line& line, NearLine& near) {
+  const double half = 0.5 * static_cast<double>(line.count);
+  const double w = line.start[2] + half * line.step[2], least_w = w - half * std::abs(line.step[2]);
+  if (!(least_w > 0.5 * w && least_w > kLeastPerspective) || block.pitch() > kWidestPitch) return false;
+  const double inverse = 1 / w;
+  double pixel[2];
+  for (int r = 0; r < 2; ++r) {
+    const double middle = line.start[r] + half * line.step[r];
+    const auto last = static_cast<double>((r == 0 ? block.columns : block.rows) - 1);
+    pixel[r] = std::clamp(std::floor(middle * inverse), 0.0, last);
+    const double from_pixel = middle - pixel[r] * w, step = line.step[r] - pixel[r] * line.step[2];
+    if (!(std::abs(from_pixel) + half * std::abs(step) <= kReach * least_w)) return false;
+    near.middle[r] = static_cast<float>(from_pixel);
+    near.step[r] = static_cast<float>(step);
+  }
+  near.u0 = static_cast<std::int64_t>(pixel[0]), near.v0 = static_cast<std::int64_t>(pixel[1]);
+  near.middle[2] = static_cast<float>(w), near.step[2] = static_cast<float>(line.step[2]);
+  return true;
+}
+
+/// sums[i] += w^-2 p(u, v) for the voxels of a line, whose count is a multiple of the vector.
+HWY_ATTR void AddNearLine(const GeneralJob& job, const Line& line, const NearLine& near, float* HWY_RESTRICT sums) {
   const D d;
   const DI di;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const PanelBlock& block = *job.block;
-  const ProjectionMatrix& matrix = job.matrices[static_cast<std::size_t>(view)];
-  double origin[3];
-  for (int r = 0; r < 3; ++r) {
-    const double(&m)[4] = matrix.m[r];
-    origin[r] = m[0] * static_cast<double>(x0) + m[1] * static_cast<double>(y) + m[2] * static_cast<double>(z) + m[3];
-  }
-  const auto first_pixel = [&](int r, std::int64_t extent) {
-    const double at = origin[2] > 0 ? std::floor(origin[r] / origin[2]) : 0;
-    return static_cast<std::int64_t>(std::clamp(at, 0.0, static_cast<double>(extent - 1)));
-  };
-  const std::int64_t u0 = first_pixel(0, block.columns), v0 = first_pixel(1, block.rows);
-  const double shift[3] = {static_cast<double>(u0), static_cast<double>(v0), 0};
-  float start[3], step[3];
-  for (int r = 0; r < 3; ++r) {
-    start[r] = static_cast<float>(origin[r] - shift[r] * origin[2]);
-    step[r] = static_cast<float>(matrix.m[r][0] - shift[r] * matrix.m[2][0]);
-  }
   const auto pitch = static_cast<std::int32_t>(block.pitch());
-  const float* HWY_RESTRICT panel = job.pixels + block.first_pixel(view) + v0 * pitch + u0;
-  const auto u_low = hn::Set(d, static_cast<float>(-1 - u0));
-  const auto u_high = hn::Set(d, static_cast<float>(block.columns - u0));
-  const auto v_low = hn::Set(d, static_cast<float>(-1 - v0));
-  const auto v_high = hn::Set(d, static_cast<float>(block.rows - v0));
+  const float* HWY_RESTRICT panel = job.pixels + block.first_pixel(line.view) + near.v0 * pitch + near.u0;
+  const auto u_low = hn::Set(d, static_cast<float>(-1 - near.u0));
+  const auto u_high = hn::Set(d, static_cast<float>(block.columns - near.u0));
+  const auto v_low = hn::Set(d, static_cast<float>(-1 - near.v0));
+  const auto v_high = hn::Set(d, static_cast<float>(block.rows - near.v0));
   const auto one = hn::Set(d, 1.F);
-  for (std::int64_t i = 0; i < count; i += lanes) {
-    const auto x = hn::Iota(d, static_cast<float>(static_cast<std::int32_t>(i)));
-    const auto w = hn::MulAdd(hn::Set(d, step[2]), x, hn::Set(d, start[2]));
-    // Behind the source the weight is zero, and so are u and v, which are then harmless.
-    const auto inverse = hn::IfThenElseZero(hn::Gt(w, hn::Zero(d)), hn::Div(one, w));
-    auto u = hn::Mul(hn::MulAdd(hn::Set(d, step[0]), x, hn::Set(d, start[0])), inverse);
-    auto v = hn::Mul(hn::MulAdd(hn::Set(d, step[1]), x, hn::Set(d, start[1])), inverse);
+  const float half = 0.5F * static_cast<float>(static_cast<std::int32_t>(line.count));
+  for (std::int64_t i = 0; i < line.count; i += lanes) {
+    const auto x = hn::Iota(d, static_cast<float>(static_cast<std::int32_t>(i)) - half);
+    const auto inverse = hn::Div(one, hn::MulAdd(hn::Set(d, near.step[2]), x, hn::Set(d, near.middle[2])));
+    auto u = hn::Mul(hn::MulAdd(hn::Set(d, near.step[0]), x, hn::Set(d, near.middle[0])), inverse);
+    auto v = hn::Mul(hn::MulAdd(hn::Set(d, near.step[1]), x, hn::Set(d, near.middle[1])), inverse);
     u = hn::Min(hn::Max(u, u_low), u_high);
     v = hn::Min(hn::Max(v, v_low), v_high);
     const auto u_floor = hn::Floor(u), v_floor = hn::Floor(v);
@@ -126,6 +157,46 @@ HWY_ATTR void AddLine(const GeneralJob& job, std::int64_t view, std::int64_t x0,
   }
 }
 
+/// Whether the panel, or what lies before the source, ends before the line begins: both ends are on the same wrong side
+/// of one edge, and so is what lies between.
+bool Misses(const PanelBlock& block, const Line& line) {
+  double end[3];
+  for (int r = 0; r < 3; ++r) end[r] = line.start[r] + static_cast<double>(line.count - 1) * line.step[r];
+  if (!(line.start[2] > kLeastPerspective || end[2] > kLeastPerspective)) return true;
+  for (int r = 0; r < 2; ++r) {
+    const auto extent = static_cast<double>(r == 0 ? block.columns : block.rows);
+    if (line.start[r] <= -line.start[2] && end[r] <= -end[2]) return true;
+    if (line.start[r] >= extent * line.start[2] && end[r] >= extent * end[2]) return true;
+  }
+  return false;
+}
+
+/// The same for any line, a voxel at a time and in double.
+void AddFarLine(const GeneralJob& job, const Line& line, float* sums) {
+  const PanelBlock& block = *job.block;
+  if (Misses(block, line)) return;
+  const float* panel = job.pixels + block.first_pixel(line.view);
+  for (std::int64_t i = 0; i < line.count; ++i) {
+    const auto x = static_cast<double>(i);
+    const double w = line.start[2] + line.step[2] * x;
+    if (!(w > kLeastPerspective)) continue;
+    const double inverse = 1 / w;
+    const double u = (line.start[0] + line.step[0] * x) * inverse, v = (line.start[1] + line.step[1] * x) * inverse;
+    const bool on_panel =
+        u > -1 && v > -1 && u < static_cast<double>(block.columns) && v < static_cast<double>(block.rows);
+    if (!on_panel) continue;
+    const double u_floor = std::floor(u), v_floor = std::floor(v);
+    const float* above =
+        panel + static_cast<std::int64_t>(v_floor) * block.pitch() + static_cast<std::int64_t>(u_floor);
+    const float* below = above + block.pitch();
+    const auto between = [](double t, double a, double b) { return a + t * (b - a); };
+    const auto along_u = [&](const float* p) {
+      return between(u - u_floor, static_cast<double>(p[0]), static_cast<double>(p[1]));
+    };
+    sums[i] += static_cast<float>(inverse * inverse * between(v - v_floor, along_u(above), along_u(below)));
+  }
+}
+
 /// Tiles [begin, end), all views.
 HWY_ATTR void GeneralTiles(const GeneralJob& job, std::int64_t begin, std::int64_t end) {
   const D d;
@@ -136,12 +207,16 @@ HWY_ATTR void GeneralTiles(const GeneralJob& job, std::int64_t begin, std::int64
     const std::int64_t x0 = t % job.tiles_x * kTileX, nx = std::min(kTileX, volume.shape[2] - x0);
     const std::int64_t y0 = t / job.tiles_x % job.tiles_y * kTileY, ny = std::min(kTileY, volume.shape[1] - y0);
     const std::int64_t z0 = t / job.tiles_x / job.tiles_y * kTileZ, nz = std::min(kTileZ, volume.shape[0] - z0);
+    const std::int64_t count = (nx + lanes - 1) / lanes * lanes;
     std::fill_n(sums, kTileX * kTileY * kTileZ, 0.F);
     for (std::size_t k = 0; k < job.matrices.size(); ++k)
       for (std::int64_t z = 0; z < nz; ++z)
-        for (std::int64_t y = 0; y < ny; ++y)
-          AddLine(job, static_cast<std::int64_t>(k), x0, y0 + y, z0 + z, (nx + lanes - 1) / lanes * lanes,
-                  sums + (z * kTileY + y) * kTileX);
+        for (std::int64_t y = 0; y < ny; ++y) {
+          const Line line = PlaceLine(job, static_cast<std::int64_t>(k), x0, y0 + y, z0 + z, count);
+          float* target = sums + (z * kTileY + y) * kTileX;
+          NearLine near;
+          PlaceNear(*job.block, line, near) ? AddNearLine(job, line, near, target) : AddFarLine(job, line, target);
+        }
     for (std::int64_t z = 0; z < nz; ++z)
       for (std::int64_t y = 0; y < ny; ++y) {
         const float* line = sums + (z * kTileY + y) * kTileX;

@@ -5,8 +5,8 @@
 
 namespace kiban::ct {
 
-/// Sets to `outside` every voxel that some view does not see:  not (0 <= u <= columns-1 and 0 <= v <= rows-1 and w >
-/// 0).
+/// Sets to `outside` every voxel that some view does not see:
+///   not (0 <= u <= columns-1 and 0 <= v <= rows-1 and w > kLeastPerspective)
 ///   matrices [view]    voxel index -> panel, of all views of the scan
 ///   volume   [z,y,x]   changed in place
 /// Cost: views x nz x ny; each row along x is cut to an interval, for the region seen is convex. Synchronous.

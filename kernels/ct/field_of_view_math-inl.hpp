@@ -21,14 +21,15 @@ KIBAN_HD inline void cut(double a0, double a1, RowInterval& row) {
     row.high = row.low - 1;
 }
 
-/// Cuts the row (y, z) to what one view sees; `m` maps voxel indices to (u w, v w, w). Behind the source, where w < 0,
-/// the two bounds of u contradict each other, and nothing is left.
+/// Cuts the row (y, z) to what one view sees; `m` maps voxel indices to (u w, v w, w). Next to the source, where
+/// u and v may be anything, and behind it nothing is left.
 KIBAN_HD inline void cut_to_panel(const double (&m)[3][4], double y, double z, double rows, double columns,
                                   RowInterval& row) {
   const double u = m[0][1] * y + m[0][2] * z + m[0][3];
   const double v = m[1][1] * y + m[1][2] * z + m[1][3];
   const double w = m[2][1] * y + m[2][2] * z + m[2][3];
   const double last_u = columns - 1 + kEdgeTolerance, last_v = rows - 1 + kEdgeTolerance;
+  cut(w - kLeastPerspective, m[2][0], row);
   cut(u + kEdgeTolerance * w, m[0][0] + kEdgeTolerance * m[2][0], row);
   cut(last_u * w - u, last_u * m[2][0] - m[0][0], row);
   cut(v + kEdgeTolerance * w, m[1][0] + kEdgeTolerance * m[2][0], row);

@@ -29,7 +29,9 @@ struct FilterPlan {
 FilterPlan plan_filter(const Geometry& geometry, Window window, double cutoff);
 
 /// Weights and filters views [first, first + n) and writes them into slots [slot, slot + n) of the block.
-///   projections [n,row,column]  line integrals, on the stream's device
+///   projections [n,row,column]  line integrals, on the stream's device. A value that is not finite spoils its panel's
+///                               rows, and so do values beyond about 1e30, whose transform overflows: nothing is
+///                               checked
 /// Errors: internal (shapes) · device. Workspace: a few rows a thread on a CPU; n padded spectra on a GPU (kept by
 /// `Filter`). On a GPU asynchronous. Exactness: relative L2 <= 1e-6 of double; independent of threads and of n.
 class Filter {

@@ -18,7 +18,9 @@ struct FilteredBackprojectionOptions {
 /// Feldkamp-Davis-Kress for cone beams, filtered backprojection for parallel ones; views come in any number at a time.
 ///   add      projections [n,row,column] of the next n views: line integrals, no unit; host memory
 ///   finish   volume [z,y,x] mm^-1, or HU
-/// Errors: input (geometry, or more or fewer views than it has) · device (memory).
+/// Errors: input (geometry, or more or fewer views than it has; the limits of backproject) · device (memory).
+/// Projections are not checked: one that is not finite spoils voxels, and finite ones beyond about 1e30 overflow in the
+/// transforms and do the same. Who must know asks `all_finite` of the volume.
 /// Cost: views x voxels updates, see backproject. Workspace: see `workspace_bytes`; the volume is the caller's.
 /// Synchronous on a CPU; on a GPU `add` returns as soon as the projections are copied, and copies overlap with kernels.
 /// Exactness: relative L2 <= 1e-5 of double (textures 1e-3); bytes independent of threads and of how views are cut.

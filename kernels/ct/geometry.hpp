@@ -17,7 +17,8 @@ struct View {
   Vec3 v{};         ///< from a pixel to the next in its column
 };
 
-/// The panel as the projection stack describes it: pixel (0,0) lies at (first_u_mm, first_v_mm) of the detector's own frame.
+/// The panel as the projection stack describes it: pixel (0,0) lies at (first_u_mm, first_v_mm) of the detector's own
+/// frame.
 struct Panel {
   std::int64_t rows = 0, columns = 0;
   double spacing_u_mm = 1, spacing_v_mm = 1;
@@ -33,7 +34,8 @@ struct Geometry {
 };
 
 /// The views that nine parameters each and a panel describe.
-/// Errors: input (no view; a parameter is not finite; sid or sdd negative, or sid zero; parallel and divergent views mixed).
+/// Errors: input (no view; a parameter is not finite; sid or sdd negative, or sid zero; parallel and divergent views
+/// mixed).
 Geometry geometry_from_circular(const CircularGeometry& circular, const Panel& panel);
 
 /// `views` views from `first_angle_deg` over `arc_deg`, the last one excluded, nothing tilted or offset.
@@ -46,20 +48,26 @@ struct PanelPoint {
   double u, v, w;
 };
 
+/// Views neither see nor add to what lies this close to the plane of their source, or behind it: where not w >
+/// kLeastPerspective. Next to the source weights go to infinity, and u and v to anything; nothing that is scanned lies
+/// within a ten-thousandth of the way to the isocentre, and far more than a float's rounding does.
+inline constexpr double kLeastPerspective = 1e-4;
+
 /// 3x4, row-major: index (x, y, z, 1) -> (u w, v w, w).
 struct ProjectionMatrix {
   double m[3][4];
   PanelPoint operator()(double x, double y, double z) const;
 };
 
-/// Maps world mm to pixels of view k. Errors: input (the panel is seen edge-on, or the isocentre lies in the source's plane).
+/// Maps world mm to pixels of view k. Errors: input (the panel is seen edge-on, or the isocentre lies in the source's
+/// plane).
 ProjectionMatrix world_to_panel(const Geometry& geometry, std::int64_t view);
 /// Maps voxel indices of `grid` to pixels of view k.
 ProjectionMatrix voxel_to_panel(const Geometry& geometry, std::int64_t view, const Grid& grid);
 
-/// Radians that each view stands for: half the angle between its two neighbours about the axis, as RTK's GetAngularGaps.
-/// Divergent views share a full turn (their gaps sum to 2 pi); parallel ones a half turn (pi), as a ray and its reverse are
-/// the same line: angles are then taken modulo pi. Errors: input (fewer than two views).
+/// Radians that each view stands for: half the angle between its two neighbours about the axis, as RTK's
+/// GetAngularGaps. Divergent views share a full turn (their gaps sum to 2 pi); parallel ones a half turn (pi), as a ray
+/// and its reverse are the same line: angles are then taken modulo pi. Errors: input (fewer than two views).
 std::vector<double> angular_gaps(const Geometry& geometry);
 
 }  // namespace kiban::ct

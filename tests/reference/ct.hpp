@@ -29,6 +29,9 @@ Values line_integrals(std::span<const ct::Ellipsoid> ellipsoids, const ct::Geome
 double density(std::span<const ct::Ellipsoid> ellipsoids, const Vec3& point);
 Values rasterise(std::span<const ct::Ellipsoid> ellipsoids, const Grid& grid);
 
+/// Where `w` is not above this, as next to the source, a view neither sees nor adds anything.
+inline constexpr double kLeastPerspective = 1e-4;
+
 /// FDK weight of one pixel; see FilterPlan.
 double weight(const ct::Geometry& geometry, std::size_t view, double gap, double row, double column);
 
@@ -39,10 +42,10 @@ std::vector<double> ramp_kernel(std::int64_t columns, double spacing_mm, ct::Win
 /// Weights each view, then convolves each row with the ramp, sample by sample.
 Values filter(const Values& projections, const ct::Geometry& geometry, ct::Window window, double cutoff);
 
-/// sum_k w_k^-2 p_k(u_k, v_k), panels bilinear and zero outside their pixels.
+/// sum_k w_k^-2 p_k(u_k, v_k) over views with w_k > kLeastPerspective, panels bilinear and zero outside their pixels.
 Values backproject(const Values& filtered, const ct::Geometry& geometry, const Grid& grid);
 
-/// Whether the voxel's centre falls on every panel.
+/// Whether the voxel's centre falls on every panel, with w > kLeastPerspective.
 std::vector<bool> field_of_view(const ct::Geometry& geometry, const Grid& grid);
 
 struct FdkOptions {

@@ -126,7 +126,7 @@ Values backproject(const Values& filtered, const ct::Geometry& geometry, const G
         double sum = 0;
         for (std::size_t k = 0; k < geometry.views.size(); ++k) {
           const ct::PanelPoint at = project(geometry, k, point);
-          if (!(at.w > 0)) continue;
+          if (!(at.w > kLeastPerspective)) continue;
           sum += panel_value(filtered.data() + k * panel_size, geometry.rows, geometry.columns, at.u, at.v) /
                  (at.w * at.w);
         }
@@ -147,7 +147,8 @@ std::vector<bool> field_of_view(const ct::Geometry& geometry, const Grid& grid) 
         const Vec3 point = grid.world({static_cast<double>(x), static_cast<double>(y), static_cast<double>(z)});
         for (std::size_t k = 0; k < geometry.views.size() && seen[voxel]; ++k) {
           const ct::PanelPoint at = project(geometry, k, point);
-          seen[voxel] = at.w > 0 && at.u >= 0 && at.v >= 0 && at.u <= static_cast<double>(geometry.columns - 1) &&
+          seen[voxel] = at.w > kLeastPerspective && at.u >= 0 && at.v >= 0 &&
+                        at.u <= static_cast<double>(geometry.columns - 1) &&
                         at.v <= static_cast<double>(geometry.rows - 1);
         }
       }

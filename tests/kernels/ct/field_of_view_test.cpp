@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numbers>
 #include <ostream>
 
 #include "cudasim/launch.h"
@@ -30,6 +32,12 @@ Geometry tilted(const Panel& panel) {
   return geometry_from_circular(scan, panel);
 }
 
+/// One view, from (x, 0, z) mm, where a voxel may lie.
+Geometry source_at(double x, double z, const Panel& panel) {
+  return geometry_from_circular(circular_scan(1, std::hypot(x, z), 700, 360, std::atan2(x, z) * 180 / std::numbers::pi),
+                                panel);
+}
+
 std::vector<Case> cases() {
   const Panel panel = Panel::centred(37, 45, 6, 7);
   const Grid grid = Grid::centred({29, 33, 47}, {7.1, 8.3, 6.7});
@@ -41,6 +49,8 @@ std::vector<Case> cases() {
       {"all_seen", circular, Grid::centred({5, 6, 7}, {3, 3, 3})},
       {"none_seen", circular, Grid{{5, 6, 7}, {3, 3, 3}, {2000, 0, 0}, identity3()}},
       {"source_inside", geometry_from_circular(circular_scan(5, 61.3, 700, 360, 3), panel), grid},
+      {"source_on_a_voxel", source_at(3 * 7.1, 4 * 6.7, panel), grid},
+      {"source_at_a_voxel", source_at(3 * 7.1 + 1e-3, 4 * 6.7 + 1e-3, panel), grid},
       {"many_views", geometry_from_circular(circular_scan(101, 400, 700, 360, 3), panel), grid},
   };
 }
