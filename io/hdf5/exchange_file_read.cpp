@@ -100,7 +100,8 @@ class Dataset {
                                   extents[axis]));
     }
     const Hdf5Handle creation(H5Dget_create_plist(dataset_.id()), &H5Pclose);
-    if (!creation || H5Pget_layout(creation.id()) == H5D_VIRTUAL || H5Pget_external_count(creation.id()) > 0) return;
+    if (creation && H5Pget_layout(creation.id()) == H5D_VIRTUAL) return require_sources(creation.id());
+    if (!creation || H5Pget_external_count(creation.id()) > 0) return;
     const auto stored =
         static_cast<std::int64_t>(std::min<hsize_t>(H5Dget_storage_size(dataset_.id()), hsize_t{1} << 50));
     const bool filtered = H5Pget_nfilters(creation.id()) > 0;
@@ -108,6 +109,38 @@ class Dataset {
       refuse(path_,
              fmt::format("{} declares {} bytes and {} are stored; it is truncated or was never filled, write it again",
                          name_, bytes, stored));
+    if (H5Pget_layout(creation.id()) == H5D_CHUNKED) require_chunks(creation.id(), extents, rank);
+  }
+
+  // A chunk that was never written reads as zeros: so ends a scan that was interrupted.
+  void require_chunks(hid_t creation, const hsize_t* extents, int rank) const {
+    std::array<hsize_t, most_dimensions> chunk{};
+    hsize_t expected = 1, written = 0;
+    H5Pget_chunk(creation, rank, chunk.data());
+    for (int axis = 0; axis < rank; ++axis) {
+      const hsize_t length = std::max<hsize_t>(1, chunk[axis]);  // a broken file may say 0
+      expected *= (extents[axis] + length - 1) / length;
+    }
+    const Hdf5Handle all(H5Dget_space(dataset_.id()), &H5Sclose);  // HDF5 1.10 counts none for H5S_ALL
+    if (H5Dget_num_chunks(dataset_.id(), all.id(), &written) < 0 || written < expected)
+      refuse(path_, fmt::format("{} has {} of its {} chunks, the rest was never written; crop it to what was", name_,
+                                written, expected));
+  }
+
+  // So does a virtual dataset where one of its files is missing. Looked for where HDF5 does.
+  void require_sources(hid_t creation) const {
+    std::size_t count = 0;
+    H5Pget_virtual_count(creation, &count);
+    for (std::size_t source = 0; source < count; ++source) {
+      std::string name(
+          static_cast<std::size_t>(std::max<ssize_t>(0, H5Pget_virtual_filename(creation, source, nullptr, 0))), '\0');
+      H5Pget_virtual_filename(creation, source, name.data(), name.size() + 1);
+      if (name == "." || name.find('%') != std::string::npos) continue;  // this file; a pattern of those that are there
+      const std::filesystem::path file(name), folder = path_.parent_path();
+      std::error_code ignored;
+      if (!exists(file, ignored) && !exists(folder / file, ignored) && !exists(folder / file.filename(), ignored))
+        refuse(path_, fmt::format("{} lies in {:.200}, which is missing; put it beside this file", name_, name));
+    }
   }
 
   std::filesystem::path path_;
@@ -192,6 +225,8 @@ struct ExchangeReader::State {
              fmt::format("/exchange/theta has the shape [{}] and /exchange/data has {} views; give one angle a view",
                          fmt::join(theta->shape(), ","), shape[0]));
     const double factor = degrees_in(path, theta->attribute("units"));
+    require_memory(shape[0] * static_cast<std::int64_t>(sizeof(double)),
+                   fmt::format("{}: the angles of its {} views", path.string(), shape[0]));
     angles_deg.resize(static_cast<std::size_t>(shape[0]));
     theta->read(0, shape[0], H5T_NATIVE_DOUBLE, angles_deg.data());
     for (std::size_t view = 0; view < angles_deg.size(); ++view) {

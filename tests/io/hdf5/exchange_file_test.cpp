@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <hdf5.h>
 
+#include <array>
 #include <cstring>
 #include <limits>
 
@@ -43,6 +44,17 @@ class Builder {
     const hid_t dataset = H5Dcreate2(group_, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
     if (!values.empty()) H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
     H5Dclose(dataset);
+    H5Pclose(creation);
+    H5Sclose(space);
+    return *this;
+  }
+
+  /// A dataset of floats that lies in `/exchange/NAME` of another file.
+  Builder& add_virtual(const char* name, std::vector<hsize_t> shape, const char* other_file) {
+    const hid_t space = H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr);
+    const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_virtual(creation, space, other_file, (std::string("/exchange/") + name).c_str(), space);
+    H5Dclose(H5Dcreate2(group_, name, H5T_NATIVE_FLOAT, space, H5P_DEFAULT, creation, H5P_DEFAULT));
     H5Pclose(creation);
     H5Sclose(space);
     return *this;
@@ -211,6 +223,46 @@ TEST(Exchange, RefusesATruncatedFile) {
     SCOPED_TRACE(length);
     expect_input_error([&] { ExchangeReader(scratch.write("t.h5", whole.substr(0, length))); }, {"t.h5"});
   }
+}
+
+TEST(Exchange, RefusesAScanThatWasInterrupted) {
+  const Scratch scratch;
+  std::vector<float> views(2 * 30 * 40);
+  for (std::size_t i = 0; i < views.size(); ++i) views[i] = static_cast<float>(i % 97);
+  const auto path = scratch / "s.h5";
+  Builder(path).add<float>("data", {2, 30, 40}, H5T_NATIVE_FLOAT, views, {1, 16, 16}, true);
+  EXPECT_EQ(ExchangeReader(path).shape(), (Shape<3>{2, 30, 40}));
+  {
+    // Two views are written and three more were meant to be.
+    const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t group = H5Gcreate2(file, "exchange", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    const std::array<hsize_t, 3> all{5, 30, 40}, done{2, 30, 40}, start{}, chunk{1, 16, 16};
+    const hid_t space = H5Screate_simple(3, all.data(), nullptr), part = H5Screate_simple(3, done.data(), nullptr);
+    const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(creation, 3, chunk.data());
+    H5Pset_deflate(creation, 1);
+    const hid_t data = H5Dcreate2(group, "data", H5T_NATIVE_FLOAT, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    H5Sselect_hyperslab(space, H5S_SELECT_SET, start.data(), nullptr, done.data(), nullptr);
+    H5Dwrite(data, H5T_NATIVE_FLOAT, part, space, H5P_DEFAULT, views.data());
+    for (const hid_t space_of : {space, part}) H5Sclose(space_of);
+    H5Pclose(creation);
+    H5Dclose(data);
+    H5Gclose(group);
+    H5Fclose(file);
+  }
+  expect_input_error([&] { ExchangeReader reader(path); }, {"/exchange/data", "12 of its 30 chunks", "crop"});
+}
+
+TEST(Exchange, RefusesAVirtualScanWhoseFilesAreMissing) {
+  const Scratch scratch;
+  const auto path = scratch / "virtual.h5";
+  Builder(path).add_virtual("data", {2, 3, 4}, "part.h5");
+  expect_input_error([&] { ExchangeReader reader(path); }, {"/exchange/data", "part.h5", "missing"});
+  Builder(scratch / "part.h5").add<float>("data", {2, 3, 4}, H5T_NATIVE_FLOAT, frames);
+  ExchangeReader reader(path);
+  Array<float, 3> views({2, 3, 4});
+  reader.read(0, 2, views.span());
+  EXPECT_EQ(views.host()(1, 2, 3), 1.5f);
 }
 
 TEST(RealData, ToothIsAScan) {
