@@ -27,7 +27,7 @@ class CudaArray(Protocol):
     def __cuda_array_interface__(self) -> dict[str, Any]: ...
 
 
-Path = Union[str, "os.PathLike[str]"]
+Path = Union[str, os.PathLike[str]]
 VolumeLike = Union[Volume, numpy.ndarray, DLPackArray, CudaArray, Path]
 GeometryLike = Union[Geometry, Path]
 ScanLike = Union[Mapping[str, Any], Path]
