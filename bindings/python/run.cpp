@@ -112,9 +112,15 @@ class Call {
 
   const engine::Request& request() const { return request_; }
 
-  /// Where the inputs are, if all are in one place that is not the host; else what `asked_for` says.
+  /// Where the inputs are, if any lies in a device's memory; else what `asked_for` says.
+  /// Errors: usage (the run is asked for elsewhere) · device.
   Device device(const std::string& asked_for) const {
-    return asked_for == "auto" && inputs_on_ != Device{} ? inputs_on_ : parse_device(asked_for);
+    if (inputs_on_ == Device{}) return parse_device(asked_for);
+    if (asked_for != "auto" && parse_device(asked_for) != inputs_on_)
+      throw Error(ErrorCode::usage, fmt::format("the run is to be on {} and an input lies on {}; leave device out, or "
+                                                "copy the array",
+                                                asked_for, name(inputs_on_)));
+    return inputs_on_;
   }
 
   nb::dict outputs() {
@@ -153,6 +159,9 @@ class Call {
   engine::MemoryVolume volume(const engine::Port& port, const nb::object& given) {
     const bool is_placed = nb::isinstance<nb::tuple>(given);
     const Span<float, 3> values = input(is_placed ? nb::object(given[0]) : given, port.name);
+    if (values.device() != Device{} && inputs_on_ != Device{} && values.device() != inputs_on_)
+      throw Error(ErrorCode::usage, fmt::format("{} lies on {} and another input on {}; copy one of them", port.name,
+                                                name(values.device()), name(inputs_on_)));
     if (values.device() != Device{}) inputs_on_ = values.device();
     if (is_placed) return {values, grid_of(values.shape(), given[1], given[2], given[3])};
     return {values, Grid::centred(values.shape(), {1, 1, 1}), false};
