@@ -177,7 +177,7 @@ TEST(OutputFile, SignalHandlersCanRemoveWhatIsPartial) {
 
 // Signals arrive on any thread at any moment of a file's life: none may leave a file, crash or wait for itself.
 TEST(OutputFile, ASignalAtAnyMomentLeavesNothing) {
-  for (int round = 0; round < 100; ++round) {
+  for (int round = 0; round < 30; ++round) {
     const Scratch scratch;
     const pid_t child = fork();
     if (child == 0) {
