@@ -64,9 +64,13 @@ def target_argument(given: Any, name: str) -> Any:
     if given is None:
         return None
     if isinstance(given, Volume):
-        return given.array
+        given = given.array
+    if isinstance(given, numpy.ndarray):
+        return given
     if isinstance(given, (str, os.PathLike)):
         raise Error(f"{name} takes an array to be filled; kiban.run writes files", ErrorCode.usage)
+    if _is_immutable(given):
+        raise Error(f"{name} is to be filled and is read-only; give an array of your own", ErrorCode.input)
     return given
 
 
@@ -80,6 +84,14 @@ def _result(output: Any, report: Any) -> Any:
         return output
     array, spacing, origin, direction = output
     return placed(array, spacing, origin, direction, report)
+
+
+def _is_immutable(array: Any) -> bool:
+    """JAX's arrays say so through their buffers; DLPack has long had no word for it."""
+    try:
+        return memoryview(array).readonly
+    except (TypeError, BufferError):
+        return False
 
 
 def _not_taken(name: str, given: Any, wanted: str) -> Error:

@@ -158,6 +158,17 @@ def test_takes_arrays_of_others(array, wrap):
     assert (affine(wrap(array), scale=2).array == 2 * array).all()
 
 
+def test_jax_shares_memory_both_ways(array):
+    jax = pytest.importorskip("jax")
+    made = affine(jax.numpy.asarray(array), scale=2)
+    assert (made.array == 2 * array).all()
+    theirs = jax.numpy.from_dlpack(made)
+    assert theirs.unsafe_buffer_pointer() == address(made.array)
+    assert (numpy.asarray(theirs) == 2 * array).all()
+    with pytest.raises(kiban.Error, match="output is to be filled and is read-only"):
+        affine(array, output=theirs)
+
+
 def test_takes_files(array, tmp_path):
     kiban.Volume(array, 2).write(tmp_path / "a.mha")
     made = affine(tmp_path / "a.mha", scale=2)
