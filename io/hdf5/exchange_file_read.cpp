@@ -160,7 +160,6 @@ double degrees_in(const std::filesystem::path& path, const std::string& unit) {
 struct ExchangeReader::State {
   explicit State(const std::filesystem::path& name) : path(name) {
     input_file_size(path);
-    prepare_hdf5();
     if (H5Fis_hdf5(path.c_str()) <= 0) refuse(path, "is not an HDF5 file; check what it is");
     file = Hdf5Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), &H5Fclose);
     if (!file) refuse(path, "is HDF5 and cannot be opened; it is truncated or broken, copy it again");
@@ -237,10 +236,19 @@ struct ExchangeReader::State {
   }
 };
 
-ExchangeReader::ExchangeReader(const std::filesystem::path& path) : state_(std::make_unique<State>(path)) {}
-ExchangeReader::~ExchangeReader() = default;
+ExchangeReader::ExchangeReader(const std::filesystem::path& path) {
+  const Hdf5Calls calls;
+  state_ = std::make_unique<State>(path);
+}
+ExchangeReader::~ExchangeReader() {
+  const Hdf5Calls calls;
+  state_.reset();
+}
 ExchangeReader::ExchangeReader(ExchangeReader&&) noexcept = default;
-ExchangeReader& ExchangeReader::operator=(ExchangeReader&&) noexcept = default;
+ExchangeReader& ExchangeReader::operator=(ExchangeReader&& other) noexcept {
+  state_.swap(other.state_);
+  return *this;
+}
 
 const std::filesystem::path& ExchangeReader::path() const { return state_->path; }
 const Shape<3>& ExchangeReader::shape() const { return state_->shape; }
@@ -256,15 +264,23 @@ const std::vector<double>& ExchangeReader::angles_deg() const {
   return state_->angles_deg;
 }
 
-Array<float, 3> ExchangeReader::flats() const { return state_->read_frames(state_->flats, "data_white"); }
-Array<float, 3> ExchangeReader::darks() const { return state_->read_frames(state_->darks, "data_dark"); }
+Array<float, 3> ExchangeReader::flats() const {
+  const Hdf5Calls calls;
+  return state_->read_frames(state_->flats, "data_white");
+}
+Array<float, 3> ExchangeReader::darks() const {
+  const Hdf5Calls calls;
+  return state_->read_frames(state_->darks, "data_dark");
+}
 
 void ExchangeReader::read(std::int64_t begin, std::int64_t end, Span<float, 3> views) const {
   const Shape<3>& shape = state_->shape;
   if (begin < 0 || end < begin || end > shape[0] || views.shape() != Shape<3>{end - begin, shape[1], shape[2]})
     throw Error(ErrorCode::internal, fmt::format("{}: views {} to {} were asked for into an array of another shape",
                                                  state_->path.string(), begin, end));
-  if (begin < end) state_->projections->read(begin, end, H5T_NATIVE_FLOAT, views.host().data);
+  if (begin == end) return;
+  const Hdf5Calls calls;
+  state_->projections->read(begin, end, H5T_NATIVE_FLOAT, views.host().data);
 }
 
 }  // namespace kiban::io

@@ -32,6 +32,7 @@ bool write_frames(hid_t group, const char* name, Span<const float, 3> frames) {
 
 bool write_scan(const std::filesystem::path& path, Span<const float, 3> projections, Span<const float, 3> flats,
                 Span<const float, 3> darks, const std::vector<double>& angles_deg) {
+  const Hdf5Calls calls;
   Hdf5Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), &H5Fclose);
   if (!file) return false;
   Hdf5Handle group(H5Gcreate2(file.id(), "exchange", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), &H5Gclose);
@@ -54,7 +55,6 @@ void write_exchange(const std::filesystem::path& path, Span<const float, 3> proj
       (!angles_deg.empty() && static_cast<std::int64_t>(angles_deg.size()) != projections.extent(0)))
     throw Error(ErrorCode::internal, path.string() + ": flats, darks or angles do not fit the projections");
   OutputFile output(path);
-  prepare_hdf5();
   if (!write_scan(output.temporary_path(), projections, flats, darks, angles_deg))
     throw write_error(path, errno_of_growth(output.temporary_path()));
   output.commit();

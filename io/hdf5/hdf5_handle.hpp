@@ -3,16 +3,24 @@
 
 #include <utility>
 
+#include "io/library_lock.hpp"
+
 // The seam to HDF5: included by .cpp files of this folder only.
 namespace kiban::io {
 
-/// Comes before every other call of HDF5. Nothing is printed: it would be HDF5's whole stack of calls, and our sentence
-/// says what matters. Nothing is left to be done at exit: where a file could not be closed (a full disk), HDF5 1.10
-/// crashes there.
-inline void prepare_hdf5() {
-  static const bool prepared = H5dont_atexit() >= 0 && H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
-  static_cast<void>(prepared);
-}
+/// Alive around all that calls HDF5 and closes its handles. Nothing is printed: it would be HDF5's whole stack of
+/// calls, and our sentence says what matters; each thread is told so, for each has its own setting. Nothing is left to
+/// be done at exit: where a file could not be closed (a full disk), HDF5 1.10 crashes there.
+class Hdf5Calls {
+ public:
+  Hdf5Calls() {
+    [[maybe_unused]] static const herr_t prepared = H5dont_atexit();
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  }
+
+ private:
+  LibraryLock lock_;
+};
 
 /// Owns an HDF5 identifier; invalid where the call that made it failed.
 class Hdf5Handle {

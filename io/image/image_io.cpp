@@ -13,10 +13,10 @@
 
 #include <algorithm>
 #include <cstdarg>
-#include <mutex>
 #include <new>
 #include <string>
 
+#include "io/library_lock.hpp"
 #include "kernels/core/error.hpp"
 
 // ITK's own copy of libtiff, whose header Debian does not ship. Weak: an ITK built with the system's libtiff lacks
@@ -81,8 +81,7 @@ itk::ImageIOBase::Pointer create_image_io(const std::filesystem::path& path, itk
 }
 
 void run_itk(const std::filesystem::path& path, const std::function<void()>& work) {
-  static std::mutex one_at_a_time;
-  const std::lock_guard<std::mutex> lock(one_at_a_time);
+  const LibraryLock lock;
   const PlainNumbers plain_numbers;
   try {
     work();

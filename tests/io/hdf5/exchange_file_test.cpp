@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <thread>
 
 #include "tests/io/image/pattern.hpp"
 #include "tests/io/scratch.hpp"
@@ -263,6 +264,16 @@ TEST(Exchange, RefusesAVirtualScanWhoseFilesAreMissing) {
   Array<float, 3> views({2, 3, 4});
   reader.read(0, 2, views.span());
   EXPECT_EQ(views.host()(1, 2, 3), 1.5f);
+}
+
+// HDF5 keeps for each thread whether it prints.
+TEST(Exchange, PrintsNothingOnAnyThread) {
+  const Scratch scratch;
+  write_exchange(scratch / "s.h5", pattern({20, 30, 5}).span(), {}, {}, {});
+  const std::string whole = test::content_of(scratch / "s.h5");
+  std::thread([&] {
+    expect_input_error([&] { ExchangeReader(scratch.write("t.h5", whole.substr(0, whole.size() / 2))); }, {"t.h5"});
+  }).join();
 }
 
 TEST(RealData, ToothIsAScan) {
