@@ -12,9 +12,8 @@ namespace kiban {
 
 std::shared_ptr<void> allocate(Device device, std::size_t bytes) {
   if (device.kind != DeviceKind::cpu) {
-    const auto take = KIBAN_HOOK(device, device_allocate);
-    if (!take) throw Error(ErrorCode::device, "this build has no memory on " + name(device));
-    return {take(device.index, bytes), [device](void* memory) {
+    require_device(device);
+    return {KIBAN_HOOK(device, device_allocate)(device.index, bytes), [device](void* memory) {
               KIBAN_HOOK(device, device_release)(device.index, memory);
             }};
   }
@@ -25,8 +24,9 @@ std::shared_ptr<void> allocate(Device device, std::size_t bytes) {
   const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
   void* memory = rounded < bytes ? nullptr : std::aligned_alloc(alignment, rounded ? rounded : alignment);
   if (!memory)
-    throw Error(ErrorCode::device,
-                fmt::format("not enough memory: {:.1f} GiB were asked for", static_cast<double>(bytes) / (1 << 30)));
+    throw Error(ErrorCode::input, fmt::format("this needs {:.1f} GiB of memory, which this process does not get; ask "
+                                              "for fewer or larger voxels, or use a machine with more memory",
+                                              static_cast<double>(bytes) / (1 << 30)));
   if (large) madvise(memory, rounded, MADV_HUGEPAGE);  // a wish: without it everything is right, and slower
   return {memory, std::free};
 }

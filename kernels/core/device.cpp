@@ -27,16 +27,6 @@ int cuda_count() {
   return found;
 }
 
-/// Errors: device (this is a forked child, and its parent had started CUDA).
-Device usable(Device device) {
-  if (device.kind == DeviceKind::cuda && forked())
-    throw Error(
-        ErrorCode::device,
-        "CUDA does not survive a fork; start workers by spawn (Python: multiprocessing.get_context('spawn')), or "
-        "use --device cpu");
-  return device;
-}
-
 std::string read_processor_model() {
   std::ifstream cpuinfo("/proc/cpuinfo");
   for (std::string line; std::getline(cpuinfo, line);)
@@ -76,13 +66,30 @@ std::string cuda_absence() {
   return cuda::device_absence ? cuda::device_absence() : "this Kiban was built without CUDA";
 }
 
+void require_device(Device device) {
+  if (device.kind == DeviceKind::sim && count(DeviceKind::sim) == 0)
+    throw Error(ErrorCode::device, "the simulator of CUDA is part of the tests only");
+  if (device.kind != DeviceKind::cuda) return;
+  const int found = cuda_count();
+  if (found == 0) throw Error(ErrorCode::device, fmt::format("no CUDA device: {}; use --device cpu", cuda_absence()));
+  if (device.index < 0 || device.index >= found)
+    throw Error(ErrorCode::device,
+                fmt::format("{} does not exist; this machine has {} CUDA device(s)", name(device), found));
+  if (forked())
+    throw Error(
+        ErrorCode::device,
+        "CUDA does not survive a fork; start workers by spawn (Python: multiprocessing.get_context('spawn')), or "
+        "use --device cpu");
+}
+
 Device parse_device(std::string_view text) {
+  const auto usable = [](Device device) {
+    require_device(device);
+    return device;
+  };
   if (text == "auto") return cuda_count() > 0 ? usable({DeviceKind::cuda, 0}) : Device{};
   if (text == "cpu") return {};
-  if (text == "sim") {
-    if (count(DeviceKind::sim) == 0) throw Error(ErrorCode::device, "the simulator of CUDA is part of the tests only");
-    return {DeviceKind::sim, 0};
-  }
+  if (text == "sim") return usable({DeviceKind::sim, 0});
   if (text != "cuda" && !text.starts_with("cuda:"))
     throw Error(ErrorCode::usage, fmt::format("'{}' is no device; use auto, cpu or cuda:N", text));
   Device device{DeviceKind::cuda, 0};
@@ -92,10 +99,6 @@ Device parse_device(std::string_view text) {
     if (error != std::errc{} || end != digits.data() + digits.size() || device.index < 0)
       throw Error(ErrorCode::usage, fmt::format("'{}' is no device; use cuda:N with N from 0", text));
   }
-  const int found = cuda_count();
-  if (found == 0) throw Error(ErrorCode::device, fmt::format("no CUDA device: {}; use --device cpu", cuda_absence()));
-  if (device.index >= found)
-    throw Error(ErrorCode::device, fmt::format("{} does not exist; this machine has {} CUDA device(s)", text, found));
   return usable(device);
 }
 

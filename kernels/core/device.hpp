@@ -24,6 +24,10 @@ std::string name(Device device);
 /// Errors: usage (not a device's name) · device (this build, driver or machine has no such device; says which of the three).
 Device parse_device(std::string_view text);
 
+/// Errors: device (nothing can run on `device`: this build, driver or machine has none such, or this is a forked child;
+/// says which, in the words of parse_device).
+void require_device(Device device);
+
 struct DeviceDescription {
   Device device;
   std::string model;          ///< marketing name of the processor

@@ -40,9 +40,8 @@ struct Stream::State {
     if (thread_budget < 0) throw Error(ErrorCode::usage, "the number of threads must not be negative");
     if (threads > 1) arena.emplace(threads);
     if (device.kind == DeviceKind::cpu) return;
-    const auto create = KIBAN_HOOK(device, stream_create);
-    if (!create) throw Error(ErrorCode::device, "this build cannot run on " + name(device));
-    native = create(device.index);
+    require_device(device);
+    native = KIBAN_HOOK(device, stream_create)(device.index);
   }
   ~State() {
     if (native) KIBAN_HOOK(device, stream_destroy)(device.index, native);

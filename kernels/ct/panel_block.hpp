@@ -27,7 +27,7 @@ struct PanelBlock {
     return (k * pixels.shape()[1] + kSlowMargin) * pitch() + kFastMargin;
   }
 
-  /// A block of `kViews` panels, zero everywhere. Errors: device (memory).
+  /// A block of `kViews` panels, zero everywhere. Errors: input, device (memory).
   static PanelBlock make(Stream& stream, std::int64_t rows, std::int64_t columns, bool columns_contiguous);
   /// What `make` allocates.
   static std::size_t bytes(std::int64_t rows, std::int64_t columns, bool columns_contiguous);
