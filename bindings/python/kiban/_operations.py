@@ -89,7 +89,7 @@ def make_modules() -> list[str]:
 
 
 def define(module: dict[str, Any], by_hand: Iterable[str] = ()) -> None:
-    """Defines the functions of a field's operations within its module, and makes them and `by_hand` its public names."""
+    """Defines the functions of a field's operations in its module; they and `by_hand` become its public names."""
     field = module["__name__"].removeprefix(f"{__package__}.")
     source = module_source(field, [known for known in _declarations.operations().values() if known.field == field])
     file = f"<{module['__name__']}, made from declarations>"

@@ -65,7 +65,7 @@ def test_astra_vectors_are_taken_as_they_are():
 
 
 def ball_shadows(vectors, rows, columns, centre, radius):
-    """Exact line integrals through a ball, from ASTRA's definition: pixel (r, c) is (c, r) - centre along u, v from d."""
+    """Exact line integrals through a ball, from ASTRA's definition: pixel (c, r) lies that far along u, v."""
     source, detector, u, v = (vectors[:, None, None, 3 * k : 3 * k + 3] for k in range(4))
     column = numpy.arange(columns)[None, None, :, None] - (columns - 1) / 2
     row = numpy.arange(rows)[None, :, None, None] - (rows - 1) / 2
