@@ -17,6 +17,9 @@ class Hdf5Calls {
     [[maybe_unused]] static const herr_t prepared = H5dont_atexit();
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   }
+  ~Hdf5Calls() { H5Eclear2(H5E_DEFAULT); }  // what went wrong is kept for each thread, and lost with it
+  Hdf5Calls(const Hdf5Calls&) = delete;
+  Hdf5Calls& operator=(const Hdf5Calls&) = delete;
 
  private:
   LibraryLock lock_;
