@@ -10,6 +10,9 @@ foreach(room kernels io engine)
   # Another project's executable links one room and finds the others beside it.
   set_target_properties(kiban_${room} PROPERTIES INSTALL_RPATH "$ORIGIN")
 endforeach()
+if(SKBUILD AND KIBAN_HAS_CUDA)  # in a wheel: where pip puts nvidia-cufft, which kernels/core/cuda opens when it is asked to
+  set_property(TARGET kiban_kernels APPEND PROPERTY INSTALL_RPATH "$ORIGIN/../../nvidia/cu${CUDAToolkit_VERSION_MAJOR}/lib")
+endif()
 install(TARGETS kiban_kernels kiban_io kiban_engine kiban EXPORT kibanTargets
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 # What stays behind is how a thing is made, not how it is called: mathematics, and headers of CUDA, ITK and HDF5.
