@@ -31,8 +31,12 @@ void Progress::stop_clock() {
   running_ = false;
 }
 
-void Progress::tell() {
+void Progress::check() const {
   if (stop_requested_ && stop_requested_()) throw Cancelled();
+}
+
+void Progress::tell() {
+  check();
   if (listener_ && running_) listener_(stages_[current_].stage, fraction_);
 }
 

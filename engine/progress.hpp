@@ -25,7 +25,7 @@ class Progress {
  public:
   /// Called with the stage and the fraction of the run that is done, 0 to 1.
   using Listener = std::function<void(std::string_view stage, double fraction)>;
-  using StopRequest = std::function<bool()>;
+  using StopRequest = std::function<bool()>;  ///< asked from any thread of the run
 
   Progress() = default;
   Progress(Listener listener, StopRequest stop_requested)
@@ -35,6 +35,8 @@ class Progress {
   void enter(std::string_view stage);
   /// `fraction` of the whole run is done. Errors: Cancelled.
   void report(double fraction);
+  /// Asks whether to stop; from any thread. Errors: Cancelled.
+  void check() const;
   /// The last stage ends; the clock stops.
   void finish();
 

@@ -7,7 +7,6 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
-#include "io/memory.hpp"
 #include "kernels/core/device.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/simd.hpp"
@@ -67,7 +66,7 @@ std::string model_of(Device device) {
 }
 
 void require_host_memory(std::size_t bytes) {
-  const auto free = static_cast<std::size_t>(io::available_memory_bytes());
+  const std::size_t free = describe(Device{}).free_bytes;
   if (bytes > free)
     throw Error(ErrorCode::input, fmt::format("this needs {} of memory and {} are free; ask for fewer or larger voxels",
                                               human_bytes(bytes), human_bytes(free)));
@@ -86,6 +85,21 @@ void require_memory(const Plan& plan, Device device) {
                             human_bytes(plan.device_bytes), name(device), human_bytes(free)));
 }
 
+/// While it lives, a request to stop ends the parallel work of the stream, which may be long between two steps of a
+/// run.
+class StopBetweenPieces {
+ public:
+  StopBetweenPieces(Stream& stream, const Progress& progress) : stream_(stream) {
+    stream_.check_between_pieces([&progress] { progress.check(); });
+  }
+  ~StopBetweenPieces() { stream_.check_between_pieces({}); }
+  StopBetweenPieces(const StopBetweenPieces&) = delete;
+  StopBetweenPieces& operator=(const StopBetweenPieces&) = delete;
+
+ private:
+  Stream& stream_;
+};
+
 }  // namespace
 
 Report run(const Operation& operation, const Request& request, Stream& stream, Progress& progress) {
@@ -98,6 +112,7 @@ Report run(const Operation& operation, const Request& request, Stream& stream, P
   report.plan = work->plan(stream.device());
   require_memory(report.plan, stream.device());
 
+  const StopBetweenPieces stop(stream, progress);
   work->run(stream, progress);
   stream.synchronize();
   work->store(progress);

@@ -5,7 +5,10 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
+#include <cstring>
 #include <optional>
+#include <type_traits>
+#include <vector>
 
 #include "io/geometry/rtk_xml.hpp"
 #include "io/output_file.hpp"
@@ -64,6 +67,44 @@ void to_rtk(const Geometry& geometry, const std::string& path) {
   file.commit();
 }
 
+/// Every view as 13 numbers, for pickling.
+constexpr std::size_t kNumbers = 13;
+static_assert(sizeof(CircularView) == kNumbers * sizeof(double) && std::is_trivially_copyable_v<CircularView>);
+
+nb::tuple state_of(const Geometry& geometry) {
+  if (const auto* circular = std::get_if<CircularGeometry>(&geometry.scan))
+    return nb::make_tuple(nb::bytes(circular->data(), circular->size() * sizeof(CircularView)));
+  const auto& complete = std::get<ct::Geometry>(geometry.scan);
+  std::vector<double> numbers;
+  for (const ct::View& view : complete.views) {
+    numbers.push_back(view.parallel);
+    for (const Vec3& vector : {view.source, view.detector, view.u, view.v})
+      numbers.insert(numbers.end(), vector.begin(), vector.end());
+  }
+  return nb::make_tuple(nb::bytes(numbers.data(), numbers.size() * sizeof(double)), complete.rows, complete.columns,
+                        nb::make_tuple(complete.axis[0], complete.axis[1], complete.axis[2]));
+}
+
+Geometry geometry_of(const nb::tuple& state) {
+  const auto bytes = nb::cast<nb::bytes>(state[0]);
+  const std::size_t views = bytes.size() / sizeof(CircularView);
+  if (state.size() == 1) {
+    CircularGeometry circular(views);
+    std::memcpy(circular.data(), bytes.c_str(), views * sizeof(CircularView));
+    return {circular};
+  }
+  std::vector<double> numbers(views * kNumbers);
+  std::memcpy(numbers.data(), bytes.c_str(), numbers.size() * sizeof(double));
+  ct::Geometry complete;
+  complete.rows = nb::cast<std::int64_t>(state[1]);
+  complete.columns = nb::cast<std::int64_t>(state[2]);
+  for (std::size_t a = 0; a < 3; ++a) complete.axis[a] = nb::cast<double>(state[3][a]);
+  for (const double* n = numbers.data(); n != numbers.data() + numbers.size(); n += kNumbers)
+    complete.views.push_back(
+        {n[0] != 0, {n[1], n[2], n[3]}, {n[4], n[5], n[6]}, {n[7], n[8], n[9]}, {n[10], n[11], n[12]}});
+  return {complete};
+}
+
 }  // namespace
 
 void define_geometry(nb::module_& module) {
@@ -89,6 +130,8 @@ void define_geometry(nb::module_& module) {
       .def(
           "to_rtk", [path](const Geometry& self, nb::handle file) { to_rtk(self, path(file)); }, nb::arg("path"),
           "Writes RTK's geometry XML. Errors: usage (complete views) · input (cannot be written).")
+      .def("__getstate__", &state_of)
+      .def("__setstate__", [](Geometry& self, const nb::tuple& state) { new (&self) Geometry(geometry_of(state)); })
       .def("__len__", [](const Geometry& self) { return engine::view_count(self.scan); })
       .def("__eq__",
            [](const Geometry& self, nb::handle other) {
@@ -106,16 +149,16 @@ void define_geometry(nb::module_& module) {
       .def_prop_ro(
           "parallel", [](const Geometry& self) { return complete(self).views.front().parallel; }, "Parallel rays.")
       .def_prop_ro(
-          "sources", [](const Geometry& self) { return vectors_of(self, &ct::View::source); },
+          "sources", [](const Geometry& self) { return vectors_of(self, &ct::View::source); }, nb::rv_policy::move,
           "[view,3] mm; for parallel rays the unit direction in which they travel.")
       .def_prop_ro(
-          "detectors", [](const Geometry& self) { return vectors_of(self, &ct::View::detector); },
+          "detectors", [](const Geometry& self) { return vectors_of(self, &ct::View::detector); }, nb::rv_policy::move,
           "[view,3] mm, the centre of the panel; of the detector's origin where pixels are not known yet.")
       .def_prop_ro(
-          "u", [](const Geometry& self) { return vectors_of(self, &ct::View::u); },
+          "u", [](const Geometry& self) { return vectors_of(self, &ct::View::u); }, nb::rv_policy::move,
           "[view,3] mm, from a pixel to the next in its row; of 1 mm where pixels are not known yet.")
       .def_prop_ro(
-          "v", [](const Geometry& self) { return vectors_of(self, &ct::View::v); },
+          "v", [](const Geometry& self) { return vectors_of(self, &ct::View::v); }, nb::rv_policy::move,
           "[view,3] mm, from a pixel to the next in its column.")
       .def_prop_ro(
           "rows", [](const Geometry& self) { return extent(self, &ct::Geometry::rows); },

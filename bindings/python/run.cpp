@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <nanobind/stl/string.h>
 
+#include <atomic>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <thread>
 
 #include "bindings/python/arrays.hpp"
 #include "bindings/python/geometry.hpp"
@@ -27,18 +29,19 @@ const engine::Registry& registry() {
   return all;
 }
 
-/// Numbers, texts and sequences of them; NumPy's scalars are numbers, too.
+/// Numbers, texts and sequences of them, NumPy's too.
 nlohmann::json json_of(nb::handle value, const std::string& name) {
   if (nb::isinstance<nb::bool_>(value)) return nb::cast<bool>(value);
   if (nb::isinstance<nb::str>(value)) return nb::cast<std::string>(value);
-  if (nb::isinstance<nb::int_>(value) || nb::hasattr(value, "__index__"))
-    return nb::cast<std::int64_t>(nb::int_(value));
+  if (nb::isinstance<nb::int_>(value)) return nb::cast<std::int64_t>(value);
   if (nb::isinstance<nb::float_>(value)) return nb::cast<double>(value);
+  if (nb::hasattr(value, "tolist")) return json_of(nb::object(value.attr("tolist")()), name);  // NumPy's
   if (PySequence_Check(value.ptr()) || nb::hasattr(value, "__len__")) {
     nlohmann::json list = nlohmann::json::array();
     for (const nb::handle item : nb::borrow<nb::object>(value)) list.push_back(json_of(item, name));
     return list;
   }
+  if (nb::hasattr(value, "__index__")) return nb::cast<std::int64_t>(nb::int_(value));
   if (nb::hasattr(value, "__float__")) return nb::cast<double>(nb::float_(value));
   throw Error(ErrorCode::usage, fmt::format("{} is of type {}; give a number, a text or a sequence of numbers", name,
                                             nb::cast<std::string>(value.type().attr("__name__"))));
@@ -70,22 +73,30 @@ class Watch {
     try {
       listener_(nb::str(stage.data(), stage.size()), fraction);
     } catch (nb::python_error& error) {
-      raised_.emplace(std::move(error));
+      keep(std::move(error));
     }
   }
+  /// From any thread of the run; Python looks at its signals in its main thread only, whichever that is here.
   bool stop() {
-    if (raised_) return true;
+    if (stopped_) return true;
+    if (std::this_thread::get_id() != caller_) return false;
     const Clock::time_point now = Clock::now();
     if (now - asked_ < std::chrono::milliseconds(50)) return false;
     asked_ = now;
     const nb::gil_scoped_acquire lock;
-    if (PyErr_CheckSignals() != 0) raised_.emplace();
-    return raised_.has_value();
+    if (PyErr_CheckSignals() != 0) keep(nb::python_error());
+    return stopped_;
+  }
+  void keep(nb::python_error error) {
+    raised_.emplace(std::move(error));
+    stopped_ = true;
   }
 
   nb::object listener_;
   std::optional<nb::python_error> raised_;
+  std::atomic<bool> stopped_{false};  ///< `raised_` has a value
   Clock::time_point asked_ = Clock::now();
+  std::thread::id caller_ = std::this_thread::get_id();
 };
 
 /// A request from Python's objects, and what keeps their memory alive.
@@ -247,7 +258,9 @@ nb::tuple run(const std::string& name, const nb::dict& parameters, const nb::dic
   Report report;
   try {
     const nb::gil_scoped_release unlocked;
-    Stream stream(call.device(device), threads);
+    const Device place = call.device(device);
+    synchronize(place);  // arrays of other libraries may still be written, on streams of theirs
+    Stream stream(place, threads);
     engine::Progress progress = watch.progress();
     report.report = engine::run(operation, call.request(), stream, progress);
   } catch (const engine::Cancelled&) {

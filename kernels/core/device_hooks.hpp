@@ -31,6 +31,7 @@
   [[gnu::weak]] DeviceDescription device_describe(int device);                                                     \
   [[gnu::weak]] void* device_allocate(int device, std::size_t bytes);                                              \
   [[gnu::weak]] void device_release(int device, void* memory) noexcept;                                            \
+  [[gnu::weak]] void device_synchronize(int device);                                                               \
   [[gnu::weak]] void* stream_create(int device);                                                                   \
   [[gnu::weak]] void stream_destroy(int device, void* stream) noexcept;                                            \
   [[gnu::weak]] void stream_synchronize(int device, void* stream);                                                 \
@@ -48,5 +49,4 @@ KIBAN_DEVICE_HOOKS(cuda)
 KIBAN_DEVICE_HOOKS(sim)
 
 /// The hook `f` of the device, which is not the CPU; null where this build has none.
-#define KIBAN_HOOK(device, f) \
-  ((device).kind == ::kiban::DeviceKind::sim ? &::kiban::sim::f : &::kiban::cuda::f)
+#define KIBAN_HOOK(device, f) ((device).kind == ::kiban::DeviceKind::sim ? &::kiban::sim::f : &::kiban::cuda::f)

@@ -46,6 +46,17 @@ TEST(SimulatedCore, NewMemoryIsNanAndZeroIsZero) {
   for (int i = 0; i < 100; ++i) EXPECT_EQ(here.host()(i), 0);
 }
 
+TEST(SimulatedCore, SynchronizingADeviceWaitsForTheStreamsOfAll) {
+  Stream theirs(kSim), ours(kSim);
+  Array<float, 1> there({100}, kSim), here({100});
+  zero(theirs, there.span());
+  synchronize(kSim);
+  copy<float, 1>(ours, there.span(), here.span());
+  ours.synchronize();
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(here.host()(i), 0);
+  synchronize(Device{});  // nothing to wait for
+}
+
 TEST(SimulatedCore, ADeviceTooSmallSaysHowMuchWasAskedAndHowMuchIsFree) {
   try {
     Array<float, 3> huge({4096, 4096, 4096}, kSim);

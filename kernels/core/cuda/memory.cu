@@ -62,6 +62,11 @@ void device_release(int device, void* memory) noexcept {
   cudaFree(memory);
 }
 
+void device_synchronize(int device) {
+  use(device);
+  KIBAN_CUDA_CHECK(cudaDeviceSynchronize());
+}
+
 void* stream_create(int device) {
   use(device);
   cudaStream_t stream = nullptr;
