@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <numeric>
 #include <utility>
 
 #include "kernels/core/stream.hpp"
@@ -24,6 +25,9 @@ constexpr std::size_t kMostPairs = 16;
 constexpr double kCutoff = 0.5;
 constexpr std::int64_t kCoarse = 96, kFine = 256;  ///< points across the disc that is reconstructed
 constexpr double kTolerance = 0.02;                ///< pixels
+/// Shares by which the best trial must lie below the median one: where the object fits the panel, and where it does not
+/// and only its details tell. Scans that show either at least lie well above; noise and featureless objects below.
+constexpr double kLeastDepth = 0.01, kLeastDepthOfDetails = 0.02;
 
 struct Scan {
   Array<float, 3> line_integrals;  ///< [view,row,column]
@@ -160,10 +164,35 @@ double mirror_centre(const Scan& scan) {
   return 0.5 * static_cast<double>(best_sum);
 }
 
+/// Whether the object is wider than the panel: at a side there is, on average over the views, more than air.
+bool truncated(const Scan& scan) {
+  constexpr double kAir = 0.05;  // of the thickest column
+  const auto p = std::as_const(scan.line_integrals).host();
+  std::vector<double> profile(static_cast<std::size_t>(scan.columns()));
+  for (std::int64_t i = 0; i < p.size(); ++i)
+    profile[static_cast<std::size_t>(i % scan.columns())] += static_cast<double>(p.data[i]);
+  const std::int64_t edge = 1 + scan.columns() / 32;
+  const double left = std::accumulate(profile.begin(), profile.begin() + edge, 0.0);
+  const double right = std::accumulate(profile.end() - edge, profile.end(), 0.0);
+  const double thickest = *std::max_element(profile.begin(), profile.end());
+  return std::max(left, right) / static_cast<double>(edge) > kAir * thickest;
+}
+
+/// row[u] -= mean of row[u - reach ... u + reach], zero outside.
+void subtract_moving_average(float* row, std::int64_t count, std::int64_t reach) {
+  std::vector<double> sums{0};
+  for (std::int64_t u = 0; u < count; ++u) sums.push_back(sums.back() + static_cast<double>(row[u]));
+  for (std::int64_t u = 0; u < count; ++u) {
+    const auto begin = static_cast<std::size_t>(std::max<std::int64_t>(u - reach, 0));
+    const auto end = static_cast<std::size_t>(std::min(u + reach + 1, count));
+    row[u] -= static_cast<float>((sums[end] - sums[begin]) / static_cast<double>(2 * reach + 1));
+  }
+}
+
 /// What trial reconstructions see: views of one half turn (where both sides of the object are seen, a wrong centre only
 /// blurs, and blurring lowers the metric), with `margin` columns on each side that fade to zero, as a filter would make
-/// a bright rim of the edge of a truncated object.
-Scan prepared(const Scan& scan, std::int64_t margin) {
+/// a bright rim of the edge of a truncated object. With `details_only` nothing of the rows that changes slowly.
+Scan prepared(const Scan& scan, std::int64_t margin, bool details_only) {
   const double first_deg = *std::min_element(scan.angles_deg.begin(), scan.angles_deg.end());
   std::vector<std::int64_t> chosen;
   for (std::size_t k = 0; k < scan.angles_deg.size(); ++k)
@@ -182,6 +211,8 @@ Scan prepared(const Scan& scan, std::int64_t margin) {
         const double share = 0.5 + 0.5 * std::cos(std::numbers::pi * out);
         to(k, row, u) = static_cast<float>(share * static_cast<double>(from(view, row, inside)));
       }
+    for (std::int64_t row = 0; details_only && row < scan.rows(); ++row)
+      subtract_moving_average(&to(k, row, 0), to.shape[2], std::max<std::int64_t>(3, scan.columns() / 16));
   }
   return result;
 }
@@ -189,8 +220,11 @@ Scan prepared(const Scan& scan, std::int64_t margin) {
 /// Reconstructs about trial centres. Rays are parallel, so that views are filtered once and only the matrices change.
 class Trials {
  public:
-  Trials(const Stream& stream, const Scan& scan)
-      : stream_(Device{}, stream.threads()), margin_(scan.columns() / 2), scan_(prepared(scan, margin_)) {
+  Trials(const Stream& stream, const Scan& scan, bool details_only)
+      : stream_(Device{}, stream.threads()),
+        details_only_(details_only),
+        margin_(scan.columns() / 2),
+        scan_(prepared(scan, margin_, details_only)) {
     const std::int64_t views = scan_.line_integrals.shape()[0];
     Filter filter(plan_filter(geometry(0), Window::hann, kCutoff));
     for (std::int64_t first = 0; first < views; first += PanelBlock::kViews) {
@@ -200,7 +234,9 @@ class Trials {
     }
   }
 
-  /// Donath's Q_IA: the total absolute value in the disc of `radius` pixels about the axis, of n x n points a row.
+  /// Donath's Q_IA: the total absolute value in the disc of `radius` pixels about the axis, of n x n points a row. Of
+  /// details, whose sum is zero wherever they lie, as a share of what it could be at their mean square: a trial about a
+  /// wrong centre has the same spectrum but for its phases, and spreads it.
   double roughness(double centre, double radius, std::int64_t n) {
     const double spacing = 2 * radius / static_cast<double>(n);
     const Grid grid = Grid::centred({n, scan_.rows(), n}, {spacing, 1, spacing});
@@ -224,35 +260,45 @@ class Trials {
                                   scan_.angles_deg);
   }
 
-  static double total_inside(ArrayView<const float, 3> volume) {
+  double total_inside(ArrayView<const float, 3> volume) const {
     const std::int64_t n = volume.shape[2];
     const double middle = 0.5 * static_cast<double>(n - 1), limit = 0.25 * static_cast<double>(n * n);
-    double total = 0;
+    double total = 0, squares = 0, count = 0;
     for (std::int64_t z = 0; z < n; ++z)
       for (std::int64_t x = 0; x < n; ++x) {
         const double dx = static_cast<double>(x) - middle, dz = static_cast<double>(z) - middle;
         if (dx * dx + dz * dz > limit) continue;
-        for (std::int64_t y = 0; y < volume.shape[1]; ++y) total += std::abs(static_cast<double>(volume(z, y, x)));
+        for (std::int64_t y = 0; y < volume.shape[1]; ++y) {
+          const auto value = static_cast<double>(volume(z, y, x));
+          total += std::abs(value);
+          squares += value * value;
+          ++count;
+        }
       }
-    return total;
+    return details_only_ ? total / std::sqrt(count * squares) : total;
   }
 
   Stream stream_;
+  bool details_only_;
   std::int64_t margin_;  ///< columns that scan_ has more on each side
   Scan scan_;
   std::vector<PanelBlock> blocks_;
 };
 
+struct Least {
+  double at, depth;  ///< and by what share of it the value there lies below the median one
+};
+
 /// The best of `first`, `first + step`, ... up to `last`.
 template <class Function>
-double scan_for_least(double first, double last, double step, const Function& value) {
-  double best = first, least = std::numeric_limits<double>::max();
-  for (double x = first; x <= last + 1e-9; x += step)
-    if (const double here = value(x); here < least) {
-      least = here;
-      best = x;
-    }
-  return best;
+Least scan_for_least(double first, double last, double step, const Function& value) {
+  std::vector<double> values;
+  for (double x = first; x <= last + 1e-9; x += step) values.push_back(value(x));
+  const auto least = std::min_element(values.begin(), values.end());
+  const double at = first + step * static_cast<double>(least - values.begin()), found = *least;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return {at, 1 - found / *middle};
 }
 
 /// Where a function with one valley in [low, high] is least, to `tolerance`.
@@ -294,21 +340,25 @@ double find_rotation_centre(const Stream& stream, Span<const float, 3> line_inte
   check(line_integrals, angles_deg);
   const Scan scan = thinned(line_integrals, angles_deg);
   const double guess = mirror_centre(scan);
-  Trials trials(stream, scan);
+  const bool details_only = truncated(scan);
+  Trials trials(stream, scan, details_only);
   const auto columns = static_cast<double>(scan.columns());
-  const auto within = [&](double centre, double reach) {
-    const double low = std::max(centre - reach, 0.25 * (columns - 1)),
-                 high = std::min(centre + reach, 0.75 * (columns - 1));
-    return std::pair(low, high);
-  };
-  const double step = std::max(1.0, columns / 320);
-  const auto [first, last] = within(guess, std::max(4.0, columns / 24));
-  // The same disc about each trial's axis, all of it on the panel whichever trial is right.
-  const double radius = std::min(first, columns - 1 - last) - 2 * step;
+  const double step = std::max(1.0, columns / 320), reach = std::max(2.0, columns / 24);
+  const double first = std::max(guess - reach, 0.25 * (columns - 1)),
+               last = std::min(guess + reach, 0.75 * (columns - 1));
+  // The same disc about each trial's axis. What a wrong trial smears out of an object that fits the panel must lie
+  // inside too: a sum over less than all of it falls as more of it is lost.
+  const double radius = std::min(guess, columns - 1 - guess) + 0.25 * columns;
   const auto coarse = [&](double centre) { return trials.roughness(centre, radius, kCoarse); };
   const auto fine = [&](double centre) { return trials.roughness(centre, radius, kFine); };
-  const double near = scan_for_least(first, last, step, coarse);
-  return golden_section(near - 1.25 * step, near + 1.25 * step, kTolerance, fine);
+  const Least near = scan_for_least(first, last, step, coarse);
+  if (!(near.depth > (details_only ? kLeastDepthOfDetails : kLeastDepth)))
+    throw Error(ErrorCode::input,
+                details_only
+                    ? "the object is wider than the panel, and what the panel shows of it has too little detail "
+                      "to tell the centre of rotation; give it"
+                    : "the scan is too noisy, or shows too little, to tell the centre of rotation; give it");
+  return golden_section(near.at - 1.25 * step, near.at + 1.25 * step, kTolerance, fine);
 }
 
 }  // namespace kiban::ct

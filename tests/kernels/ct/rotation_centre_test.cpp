@@ -42,6 +42,7 @@ struct Case {
   double noise = 0, rings = 0;  ///< standard deviations, of a pixel in a view and of a column in all views
   double size = 100;            ///< pixels: half the object
   double tolerance = 0.1;
+  bool disc = false;  ///< the object is a plain one about the axis
 };
 void PrintTo(const Case& item, std::ostream* out) { *out << item.name; }
 std::string case_name(const testing::TestParamInfo<Case>& info) { return info.param.name; }
@@ -57,7 +58,7 @@ Scan simulate(const Case& item) {
                                          {-0.4, 0.1, 0.2, 0.3, 10, -0.006},
                                          {-0.1, -0.4, 0.06, 0.06, 0, 0.05},
                                          {0.45, 0.25, 0.03, 0.12, 35, 0.03}};
-  std::vector<Ellipse> scaled = ellipses;
+  std::vector<Ellipse> scaled = item.disc ? std::vector<Ellipse>{{0, 0, 1, 1, 0, 0.02}} : ellipses;
   for (Ellipse& e : scaled)
     e = {e.x * item.size, e.y * item.size, e.a * item.size, e.b * item.size, e.angle_deg, e.density};
   constexpr std::int64_t kRows = 2;
@@ -81,16 +82,28 @@ Scan simulate(const Case& item) {
 }
 
 class RotationCentre : public testing::TestWithParam<Case> {};
-INSTANTIATE_TEST_SUITE_P(Cases, RotationCentre,
-                         testing::Values(Case{"in_the_middle", 159.5}, Case{"left", 141.37}, Case{"far_right", 197.8},
-                                         Case{"full_turn", 166.61, 320, 240, 0, 360},
-                                         Case{"starts_anywhere", 150.25, 320, 180, -131.7, -180},
-                                         Case{"few_views", 171.4, 320, 45, 0, 180, 0, 0, 100, 0.3},
-                                         Case{"narrow_panel", 30.3, 64, 90, 0, 180, 0, 0, 22, 0.2},
-                                         Case{"noise", 152.3, 320, 181, 0, 180, 0.08, 0, 100, 0.3},
-                                         Case{"rings", 168.9, 320, 181, 0, 180, 0.01, 0.05, 100, 0.3},
-                                         Case{"more_views_than_are_used", 160.9, 320, 901, 0, 360}),
-                         case_name);
+INSTANTIATE_TEST_SUITE_P(
+    Cases, RotationCentre,
+    testing::Values(
+        Case{"in_the_middle", 159.5}, Case{"left", 141.37}, Case{"far_right", 197.8},
+        Case{"full_turn", 166.61, 320, 240, 0, 360}, Case{"starts_anywhere", 150.25, 320, 180, -131.7, -180},
+        Case{"few_views", 171.4, 320, 45, 0, 180, 0, 0, 100, 0.3},
+        Case{"narrow_panel", 30.3, 64, 90, 0, 180, 0, 0, 22, 0.2},
+        Case{"noise", 152.3, 320, 181, 0, 180, 0.08, 0, 100, 0.3},
+        Case{"rings", 168.9, 320, 181, 0, 180, 0.01, 0.05, 100, 0.3},
+        Case{"more_views_than_are_used", 160.9, 320, 901, 0, 360},
+        Case{.name = "small_disc", .centre = 11.5, .columns = 24, .views = 90, .size = 4, .disc = true},
+        Case{
+            .name = "disc_as_wide_as_24_columns", .centre = 11.5, .columns = 24, .views = 90, .size = 11, .disc = true},
+        Case{.name = "disc_beside_the_middle", .centre = 10.3, .columns = 24, .views = 90, .size = 8, .disc = true},
+        Case{.name = "disc_as_wide_as_the_panel", .centre = 163.3, .size = 150, .disc = true},
+        Case{.name = "as_wide_as_the_panel", .centre = 148.3, .size = 158},
+        Case{.name = "a_little_wider", .centre = 159.5, .size = 175},
+        Case{.name = "much_wider", .centre = 148.3, .size = 250},
+        Case{.name = "twice_as_wide", .centre = 159.5, .size = 320},
+        Case{.name = "wider_full_turn", .centre = 166.61, .views = 240, .arc_deg = 360, .size = 200},
+        Case{.name = "wider_with_noise", .centre = 163.7, .noise = 0.02, .rings = 0.02, .size = 250}),
+    case_name);
 
 TEST_P(RotationCentre, IsFound) {
   const Scan scan = simulate(GetParam());
@@ -173,6 +186,9 @@ TEST(RotationCentreErrors, AreOfTheInput) {
   Scan not_finite = simulate({"", 150});
   not_finite.angles_deg[5] = std::numeric_limits<double>::infinity();
   EXPECT_EQ(code_of(not_finite), ErrorCode::input);
+  EXPECT_EQ(code_of(simulate({.name = "", .centre = 151.3, .size = 200, .disc = true})), ErrorCode::input)
+      << "nothing but the inside of a disc";
+  EXPECT_EQ(code_of(simulate({.name = "", .centre = 152.3, .noise = 1})), ErrorCode::input) << "more noise than object";
   Scan air = simulate({"", 150, 320, 90, 0, 180, 0, 0, 0});
   EXPECT_EQ(code_of(air), ErrorCode::input) << "nothing in the beam";
 }
