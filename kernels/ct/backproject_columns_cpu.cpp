@@ -40,6 +40,8 @@ inline constexpr double kFarApart = 16;
 /// Zeros on each side of the blended line. The walk starts up to kVoxelGroup voxels before the panel and ends up to a
 /// vector after it, in steps of less than two pixels; it reads one vector and an element further.
 inline constexpr std::int64_t kLineZeros = 64;
+/// Behind the point of a position within two vectors: a float's mantissa.
+inline constexpr int kFractionBits = 23;
 
 }  // namespace kiban::ct::cpu
 #endif
@@ -102,7 +104,8 @@ HWY_ATTR std::int64_t Blend(const ColumnJob& job, const Column& column, float* H
   const double v0 = column.start + column.step * static_cast<double>(column.begin);
   const double v1 = column.start + column.step * static_cast<double>(column.end - 1);
   const double rows = static_cast<double>(job.block->rows);
-  const auto first = static_cast<std::int64_t>(std::clamp(std::floor(std::min(v0, v1)), -1.0, rows));
+  const auto lowest = static_cast<std::int64_t>(std::clamp(std::floor(std::min(v0, v1)), -1.0, rows));
+  const std::int64_t first = lowest & ~(PanelBlock::kFastMargin - 1);  // a cache line's start
   const auto last = static_cast<std::int64_t>(std::clamp(std::floor(std::max(v0, v1)) + 2, -1.0, rows));  // inclusive
   const float* HWY_RESTRICT low = column.low + first;
   const float* HWY_RESTRICT high = low + job.block->pitch();
@@ -125,47 +128,72 @@ HWY_ATTR std::int64_t Blend(const ColumnJob& job, const Column& column, float* H
 /// better than 1e-4 of one. 32 bits behind the point.
 class Walker {
  public:
-  /// At `start`, `step` elements a voxel. The integer is of the lowest lane: the last one where the walk goes down.
-  HWY_ATTR Walker(double start, double step, std::int64_t lanes)
+  /// At `start`, `step` elements a voxel. Positions are of the lowest lane: the last one where the walk goes down.
+  Walker(double start, double step, std::int64_t lanes)
       : position_(Fixed(start + (step < 0 ? step * static_cast<double>(lanes - 1) : 0))),
-        advance_(Fixed(step * static_cast<double>(lanes))),
-        first_lane_(step < 0 ? static_cast<float>(-step * static_cast<double>(lanes - 1)) : 0.F) {}
-  /// The line's element below the lowest lane.
+        advance_(Fixed(step * static_cast<double>(lanes))) {}
+  /// The line's element at or below.
   std::int64_t base() const { return position_ >> 32; }
-  /// Elements from there to the first lane.
-  float offset() const {
-    const auto fraction = static_cast<std::int32_t>((position_ & 0xFFFFFFFF) >> 8);  // what a float holds
-    return static_cast<float>(fraction) * 0x1p-24F + first_lane_;
+  /// From there, in units of 2^-bits.
+  std::int32_t fraction(int bits) const {
+    return static_cast<std::int32_t>(static_cast<std::uint32_t>(position_) >> (32 - bits));
   }
   void advance() { position_ += advance_; }
 
  private:
   static std::int64_t Fixed(double x) { return static_cast<std::int64_t>(x * 0x1p32); }
   std::int64_t position_, advance_;
-  float first_lane_;
 };
 
+/// Lanes from the lowest one of a walk.
+HWY_ATTR HWY_INLINE hn::Vec<DI> LanesFromLowest(double step) {
+  const DI di;
+  const auto last = hn::Set(di, static_cast<std::int32_t>(hn::Lanes(di)) - 1);
+  return step < 0 ? hn::Sub(last, hn::Iota(di, 0)) : hn::Iota(di, 0);
+}
+
+/// Elements k and k + 1 of `window`, k being the whole part of a position with kFractionBits behind the point; both lie
+/// within two vectors.
+HWY_ATTR HWY_INLINE void LookUpPairs(const float* HWY_RESTRICT window, hn::Vec<DI> position, hn::Vec<D>& low,
+                                     hn::Vec<D>& high) {
+  const D d;
+  const DI di;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto index = hn::ShiftRight<kFractionBits>(position);
+#if HWY_TARGET == HWY_AVX3  // permutations of two vectors
+  const auto first = hn::LoadU(d, window), second = hn::LoadU(d, window + lanes);
+  const auto next = hn::Add(index, hn::Set(di, 1));
+  low = hn::Vec<D>{_mm512_permutex2var_ps(first.raw, index.raw, second.raw)};
+  high = hn::Vec<D>{_mm512_permutex2var_ps(first.raw, next.raw, second.raw)};
+#else
+  const auto in_second = hn::Set(di, static_cast<std::int32_t>(lanes - 1));
+  const auto table = hn::IndicesFromVec(d, hn::And(index, in_second));
+  const auto second = hn::RebindMask(d, hn::Gt(index, in_second));
+  low = hn::IfThenElse(second, hn::TableLookupLanes(hn::LoadU(d, window + lanes), table),
+                       hn::TableLookupLanes(hn::LoadU(d, window), table));
+  high = hn::IfThenElse(second, hn::TableLookupLanes(hn::LoadU(d, window + lanes + 1), table),
+                        hn::TableLookupLanes(hn::LoadU(d, window + 1), table));
+#endif
+}
+
 /// sums[i] += line(start + step i), linear between elements, for steps of at most two: neighbours of all lanes lie
-/// within two vectors, so that permutations do what a gather would do more slowly.
+/// within two vectors, so that permutations do what a gather would do more slowly. Positions are integers: their
+/// fractions are mantissas of floats from 1 to 2 already, and nothing is converted.
 HWY_ATTR void WalkByPermutation(const float* HWY_RESTRICT line, double start, double step, std::int64_t count,
                                 float* HWY_RESTRICT sums) {
   const D d;
   const DI di;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const auto steps = hn::Mul(hn::Iota(d, 0.F), hn::Set(d, static_cast<float>(step)));
-  const auto in_second = hn::Set(di, static_cast<std::int32_t>(lanes - 1));
+  const auto fixed_step = static_cast<std::int32_t>(std::abs(step) * (1 << kFractionBits) + 0.5);
+  const auto steps = hn::Mul(LanesFromLowest(step), hn::Set(di, fixed_step));
+  const auto mantissa = hn::Set(di, (1 << kFractionBits) - 1);
+  const auto one = hn::Set(d, 1.F);
   Walker walker(start, step, lanes);
   for (std::int64_t i = 0; i < count; i += lanes, walker.advance()) {
-    const auto v = hn::Add(steps, hn::Set(d, walker.offset()));
-    const auto at = hn::ConvertTo(di, v);  // v >= 0, up to rounding, which a continuous line forgives
-    const auto fraction = hn::Sub(v, hn::ConvertTo(d, at));
-    const auto table = hn::IndicesFromVec(d, hn::And(at, in_second));
-    const auto second = hn::RebindMask(d, hn::Gt(at, in_second));
-    const float* window = line + walker.base();
-    const auto low = hn::IfThenElse(second, hn::TableLookupLanes(hn::LoadU(d, window + lanes), table),
-                                    hn::TableLookupLanes(hn::LoadU(d, window), table));
-    const auto high = hn::IfThenElse(second, hn::TableLookupLanes(hn::LoadU(d, window + lanes + 1), table),
-                                     hn::TableLookupLanes(hn::LoadU(d, window + 1), table));
+    const auto position = hn::Add(steps, hn::Set(di, walker.fraction(kFractionBits)));
+    const auto fraction = hn::Sub(hn::BitCast(d, hn::OrAnd(hn::BitCast(di, one), position, mantissa)), one);
+    hn::Vec<D> low, high;
+    LookUpPairs(line + walker.base(), position, low, high);
     const auto value = hn::MulAdd(fraction, hn::Sub(high, low), low);
     hn::Store(hn::Add(hn::Load(d, sums + i), value), d, sums + i);
   }
@@ -177,13 +205,13 @@ HWY_ATTR void WalkByGather(const float* HWY_RESTRICT line, std::int64_t last, do
   const D d;
   const DI di;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const auto steps = hn::Mul(hn::Iota(d, 0.F), hn::Set(d, static_cast<float>(step)));
+  const auto steps = hn::Mul(hn::ConvertTo(d, LanesFromLowest(step)), hn::Set(d, static_cast<float>(std::abs(step))));
   Walker walker(start, step, lanes);
   for (std::int64_t i = 0; i < count; i += lanes, walker.advance()) {
     const std::int64_t base = std::clamp<std::int64_t>(walker.base(), 0, last);
-    const auto shift = static_cast<float>(walker.base() - base);
-    const auto v = hn::Min(hn::Max(hn::Add(steps, hn::Set(d, walker.offset() + shift)), hn::Zero(d)),
-                           hn::Set(d, static_cast<float>(last - base)));
+    const float offset = static_cast<float>(walker.fraction(24)) * 0x1p-24F + static_cast<float>(walker.base() - base);
+    const auto v =
+        hn::Min(hn::Max(hn::Add(steps, hn::Set(d, offset)), hn::Zero(d)), hn::Set(d, static_cast<float>(last - base)));
     const auto at = hn::ConvertTo(di, v);
     const auto low = hn::GatherIndex(d, line + base, at);
     const auto high = hn::GatherIndex(d, line + base + 1, at);

@@ -44,10 +44,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<float>;
 using DI = hn::RebindToSigned<D>;
 
-/// Elements at[i] and at[i] + 1 of `pixels`: pairs of 64 bits where the machine has them. On AVX2 they are loaded one
-/// by one: its gathers take longer, by much on AMD and with the mitigations of some Intel processors.
-HWY_ATTR HWY_INLINE void GatherPairs(const float* HWY_RESTRICT pixels, hn::Vec<DI> at, hn::Vec<D>& left,
-                                     hn::Vec<D>& right) {
+/// Elements at[i] and at[i] + 1 of `pixels` in `every` lane: pairs of 64 bits where the machine has them. On AVX2 they
+/// are loaded one by one: its gathers take longer, by much on AMD and with the mitigations of some Intel processors.
+HWY_ATTR HWY_INLINE void GatherPairs(const float* HWY_RESTRICT pixels, hn::Vec<DI> at,
+                                     [[maybe_unused]] hn::Mask<D> every, hn::Vec<D>& left, hn::Vec<D>& right) {
   const D d;
 #if HWY_TARGET == HWY_AVX2
   alignas(32) std::int32_t index[8];
@@ -64,17 +64,37 @@ HWY_ATTR HWY_INLINE void GatherPairs(const float* HWY_RESTRICT pixels, hn::Vec<D
   right = hn::Vec<D>{_mm256_shuffle_ps(a, b, 0xDD)};
   (void)d;
 #elif HWY_TARGET == HWY_AVX3
-  const hn::Repartition<std::int64_t, D> d64;
-  const hn::Half<DI> half;
-  const auto* base = reinterpret_cast<const std::int64_t*>(pixels);
-  const auto bytes = hn::ShiftLeft<2>(at);
-  const auto low = hn::BitCast(d, hn::GatherOffset(d64, base, hn::PromoteTo(d64, hn::LowerHalf(half, bytes))));
-  const auto high = hn::BitCast(d, hn::GatherOffset(d64, base, hn::PromoteTo(d64, hn::UpperHalf(half, bytes))));
+  // Into zeros, under a mask that is full but that the compiler knows nothing of: it would leave the zeros out, and a
+  // gather waits for what its register held before.
+  const auto gather = [pixels](__m256i eight, __mmask8 mask) HWY_ATTR {
+    return hn::Vec<D>{_mm512_castsi512_ps(_mm512_mask_i32gather_epi64(_mm512_setzero_si512(), mask, eight, pixels, 4))};
+  };
+  const auto low = gather(hn::LowerHalf(at).raw, static_cast<__mmask8>(every.raw));
+  const auto high = gather(hn::UpperHalf(hn::Half<DI>(), at).raw, static_cast<__mmask8>(every.raw >> 8));
   left = hn::ConcatEven(d, high, low);
   right = hn::ConcatOdd(d, high, low);
 #else
   left = hn::GatherIndex(d, pixels, at);
   right = hn::GatherIndex(d, pixels + 1, at);
+#endif
+}
+
+/// x = whole + part, 0 <= part <= 1, where |x| < 2^31; Highway's conversion takes four steps more, for what lies
+/// beyond.
+HWY_ATTR HWY_INLINE void Split(hn::Vec<D> x, hn::Vec<DI>& whole, hn::Vec<D>& part) {
+  const D d;
+#if HWY_TARGET == HWY_AVX3
+  whole = hn::Vec<DI>{_mm512_maskz_cvt_roundps_epi32(0xFFFF, x.raw, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)};
+  part = hn::Sub(x, hn::ConvertTo(d, whole));
+#else
+  const auto floor = hn::Floor(x);
+#if HWY_TARGET == HWY_AVX2
+  whole = hn::Vec<DI>{_mm256_cvttps_epi32(floor.raw)};
+#else
+  whole = hn::ConvertTo(DI(), floor);
+#endif
+  part = hn::Sub(x, floor);
+  (void)d;
 #endif
 }
 
@@ -90,8 +110,9 @@ struct NearLine {
   float middle[3], step[3];
 };
 
-Line PlaceLine(const GeneralJob& job, std::int64_t view, std::int64_t x0, std::int64_t y, std::int64_t z,
-               std::int64_t count) {
+// A line has four vectors or eight: calls to set it up would take a seventh of the time, so all of it is inlined.
+HWY_INLINE Line PlaceLine(const GeneralJob& job, std::int64_t view, std::int64_t x0, std::int64_t y, std::int64_t z,
+                          std::int64_t count) {
   Line line{view, count, {}, {}};
   for (int r = 0; r < 3; ++r) {
     const double(&m)[4] = job.matrices[static_cast<std::size_t>(view)].m[r];
@@ -103,7 +124,7 @@ Line PlaceLine(const GeneralJob& job, std::int64_t view, std::int64_t x0, std::i
 }
 
 /// False unless floats will do: all voxels well before the source, and within reach of one pixel of the panel.
-bool PlaceNear(const PanelBlock& block, const Line& line, NearLine& near) {
+HWY_INLINE bool PlaceNear(const PanelBlock& block, const Line& line, NearLine& near) {
   const double half = 0.5 * static_cast<double>(line.count);
   const double w = line.start[2] + half * line.step[2], least_w = w - half * std::abs(line.step[2]);
   if (!(least_w > 0.5 * w && least_w > kLeastPerspective) || block.pitch() > kWidestPitch) return false;
@@ -124,7 +145,8 @@ bool PlaceNear(const PanelBlock& block, const Line& line, NearLine& near) {
 }
 
 /// sums[i] += w^-2 p(u, v) for the voxels of a line, whose count is a multiple of the vector.
-HWY_ATTR void AddNearLine(const GeneralJob& job, const Line& line, const NearLine& near, float* HWY_RESTRICT sums) {
+HWY_ATTR HWY_INLINE void AddNearLine(const GeneralJob& job, const Line& line, const NearLine& near,
+                                     float* HWY_RESTRICT sums) {
   const D d;
   const DI di;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
@@ -136,24 +158,31 @@ HWY_ATTR void AddNearLine(const GeneralJob& job, const Line& line, const NearLin
   const auto v_low = hn::Set(d, static_cast<float>(-1 - near.v0));
   const auto v_high = hn::Set(d, static_cast<float>(block.rows - near.v0));
   const auto one = hn::Set(d, 1.F);
-  const float half = 0.5F * static_cast<float>(static_cast<std::int32_t>(line.count));
-  for (std::int64_t i = 0; i < line.count; i += lanes) {
-    const auto x = hn::Iota(d, static_cast<float>(static_cast<std::int32_t>(i)) - half);
-    const auto inverse = hn::Div(one, hn::MulAdd(hn::Set(d, near.step[2]), x, hn::Set(d, near.middle[2])));
-    auto u = hn::Mul(hn::MulAdd(hn::Set(d, near.step[0]), x, hn::Set(d, near.middle[0])), inverse);
-    auto v = hn::Mul(hn::MulAdd(hn::Set(d, near.step[1]), x, hn::Set(d, near.middle[1])), inverse);
+  const auto u_middle = hn::Set(d, near.middle[0]), u_step = hn::Set(d, near.step[0]);
+  const auto v_middle = hn::Set(d, near.middle[1]), v_step = hn::Set(d, near.step[1]);
+  const auto w_middle = hn::Set(d, near.middle[2]), w_step = hn::Set(d, near.step[2]);
+  const std::int64_t count = line.count;
+  const auto every = hn::FirstN(d, static_cast<std::size_t>(count));
+  auto x = hn::Iota(d, -0.5F * static_cast<float>(static_cast<std::int32_t>(count)));
+  for (std::int64_t i = 0; i < count; i += lanes) {
+    const auto inverse = hn::Div(one, hn::MulAdd(w_step, x, w_middle));
+    auto u = hn::Mul(hn::MulAdd(u_step, x, u_middle), inverse);
+    auto v = hn::Mul(hn::MulAdd(v_step, x, v_middle), inverse);
     u = hn::Min(hn::Max(u, u_low), u_high);
     v = hn::Min(hn::Max(v, v_low), v_high);
-    const auto u_floor = hn::Floor(u), v_floor = hn::Floor(v);
-    const auto u_part = hn::Sub(u, u_floor), v_part = hn::Sub(v, v_floor);
-    const auto at = hn::Add(hn::Mul(hn::ConvertTo(di, v_floor), hn::Set(di, pitch)), hn::ConvertTo(di, u_floor));
+    hn::Vec<DI> u_whole, v_whole;
+    hn::Vec<D> u_part, v_part;
+    Split(u, u_whole, u_part);
+    Split(v, v_whole, v_part);
+    const auto at = hn::Add(hn::Mul(v_whole, hn::Set(di, pitch)), u_whole);
     hn::Vec<D> p00, p01, p10, p11;
-    GatherPairs(panel, at, p00, p01);
-    GatherPairs(panel + pitch, at, p10, p11);
+    GatherPairs(panel, at, every, p00, p01);
+    GatherPairs(panel + pitch, at, every, p10, p11);
     const auto above = hn::MulAdd(u_part, hn::Sub(p01, p00), p00);
     const auto below = hn::MulAdd(u_part, hn::Sub(p11, p10), p10);
     const auto value = hn::MulAdd(v_part, hn::Sub(below, above), above);
     hn::StoreU(hn::MulAdd(hn::Mul(inverse, inverse), value, hn::LoadU(d, sums + i)), d, sums + i);
+    x = hn::Add(x, hn::Set(d, static_cast<float>(lanes)));
   }
 }
 
