@@ -16,12 +16,13 @@ std::vector<std::int64_t> rotation_centre_rows(std::int64_t rows);
 /// First the shift at which views half a turn apart mirror each other best; then trial reconstructions about it, of
 /// which the true centre has the least total absolute value (wrong ones add negative values outside what was added
 /// inside). Where the object is wider than the panel, that value falls with whatever leaves the sum; then the trials
-/// are made of the rows' details alone, and the total is taken as a share of the root of the total square. Errors:
-/// input (shapes, fewer than 8 views or columns, views that do not span a half turn, nothing but air, too much noise,
-/// an object wider than the panel without details in it). Cost: about 30 reconstructions of 96 x 96 x rows voxels and
-/// 12 of 256 x 256 x rows, from at most 400 views; on the CPU whatever the stream's device, with its threads.
-/// Exactness: 0.1 pixel on clean data. The axis must lie in the middle half of the panel. Source: Donath, Beckmann,
-/// Schreyer, J. Opt. Soc. Am. A 23 (2006), metric Q_IA.
+/// are made of the rows' details alone, and the total is taken as a share of the root of the total square.
+/// Errors: input (shapes, fewer than 8 views or columns, views that do not span a half turn, nothing but air, too much
+/// noise, an object wider than the panel without details in it).
+/// Cost: about 30 reconstructions of 96 x 96 x rows voxels and 12 of 256 x 256 x rows, from at most 400 views; on the
+/// CPU whatever the stream's device, with its threads.
+/// Exactness: 0.1 pixel on clean data. The axis must lie in the middle half of the panel.
+/// Source: Donath, Beckmann, Schreyer, J. Opt. Soc. Am. A 23 (2006), metric Q_IA.
 double find_rotation_centre(const Stream& stream, Span<const float, 3> line_integrals,
                             std::span<const double> angles_deg);
 
