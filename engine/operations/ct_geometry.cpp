@@ -10,6 +10,8 @@
 namespace kiban::engine {
 namespace {
 
+constexpr std::int64_t kMostViews = 1000000;
+
 std::int64_t number_of_views(const Request& request) {
   if (!request.uses("projections")) {
     if (!request.parameters.has("views"))
@@ -17,6 +19,9 @@ std::int64_t number_of_views(const Request& request) {
     return request.parameters.integer("views");
   }
   const std::int64_t views = Projections(request).views();
+  if (views > kMostViews)
+    throw Error(ErrorCode::input, fmt::format("{} has {} views, and a geometry has at most {}; is it a stack of views?",
+                                              request.described("projections"), views, kMostViews));
   if (request.parameters.has("views") && request.parameters.integer("views") != views)
     throw Error(ErrorCode::usage,
                 fmt::format("views is {}, but {} has {}; leave views out", request.parameters.integer("views"),
@@ -65,7 +70,7 @@ Operation ct_geometry() {
   operation.parameters = {Parameter::integer("views", "", "Number of views")
                               .or_else("those of the projections")
                               .at_least(1)
-                              .at_most(1000000)};
+                              .at_most(static_cast<double>(kMostViews))};
   operation.add(circular_scan_parameters());
   operation.load = [](const Request& request) { return std::make_unique<GeometryWork>(request); };
   return operation;

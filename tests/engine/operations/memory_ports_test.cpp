@@ -219,6 +219,14 @@ TEST(MemoryErrors, ValuesThatAreNotFiniteOrOverflow) {
   EXPECT_NE(complaint(fdk.call().with("no-mask", "true")).find("so large that the result is not"), std::string::npos);
 }
 
+TEST(MemoryErrors, MoreViewsThanAGeometryHas) {
+  const float pixel = 0;  // nobody reads pixels to count views
+  const Grid grid = Grid::centred({300'000'000, 1, 1}, {1, 1, 1});
+  Call call("ct.geometry");
+  call.bind("projections", MemoryVolume{{&pixel, grid.shape}, grid}).bind("geometry", std::make_shared<ScanGeometry>());
+  EXPECT_NE(complaint(call).find("a geometry has at most 1000000"), std::string::npos);
+}
+
 TEST(MemoryErrors, ResultOfAnotherShape) {
   Fdk fdk;
   std::vector<float> given(4 * 4 * 5);
