@@ -93,6 +93,14 @@ void check_shapes(Span<const float, 3> volume, const Grid& grid, Span<const floa
   if (projections.extent(1) != geometry.rows || projections.extent(2) != geometry.columns || first < 0 ||
       first + projections.extent(0) > static_cast<std::int64_t>(geometry.views.size()))
     throw Error(ErrorCode::internal, "the projections do not have the shape of the geometry");
+  // Slices and pixels are counted in 32 bits.
+  constexpr std::int64_t kLongest = std::numeric_limits<std::int32_t>::max();
+  for (const std::int64_t side : {grid.nx(), grid.ny(), grid.nz(), geometry.rows, geometry.columns})
+    if (side > kLongest)
+      throw Error(ErrorCode::input,
+                  fmt::format("a side of the volume or of the panel has {} voxels or pixels, and at most {} can be "
+                              "counted; take a smaller one",
+                              side, kLongest));
 }
 
 }  // namespace

@@ -11,7 +11,8 @@ namespace kiban::ct {
 /// the length of each ray in the box.
 ///   volume       [z,y,x]         mm^-1, on `grid`, whose direction may be any
 ///   projections  [n,row,column]  no unit, overwritten
-/// Errors: input (geometry; a grid that is not finite or whose axes lie in a plane) · internal (shapes) · device.
+/// Errors: input (geometry; a grid that is not finite or whose axes lie in a plane; a side of 2^31 voxels or pixels) ·
+/// internal (shapes) · device.
 /// Cost: views x pixels x slices bilinear reads. Workspace: 32 bytes a pixel for four views. Synchronous.
 /// Exactness: relative L2 <= 1e-5 of double; independent of threads and of how views are cut.
 /// Source: Joseph, IEEE Trans. Med. Imaging 1 (1982), for three dimensions.

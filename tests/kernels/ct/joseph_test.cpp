@@ -182,5 +182,20 @@ TEST(JosephErrors, OfGridsThatSpanNoVolume) {
   }
 }
 
+/// Refused by its shape: there is no memory behind it.
+TEST(JosephErrors, OfASideThatIsNotCountedIn32Bits) {
+  const Grid longest = Grid::centred({1, 1, (std::int64_t{1} << 31)}, {1, 1, 1});
+  const Geometry geometry = geometry_from_circular(circular_scan(1, 400, 700), Panel::centred(4, 4, 1, 1));
+  Array<float, 3> projections({1, 4, 4});
+  Stream stream;
+  try {
+    joseph_project(stream, {nullptr, longest.shape}, longest, geometry, 0, projections.span());
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::input);
+    EXPECT_NE(std::string(error.what()).find("2147483648"), std::string::npos) << error.what();
+  }
+}
+
 }  // namespace
 }  // namespace kiban::ct
