@@ -18,8 +18,8 @@
 #define KIBAN_CT_BACKPROJECT_GENERAL
 namespace kiban::ct::cpu {
 
-/// Voxels of a tile along x, y and z: 16 KiB of sums.
-inline constexpr std::int64_t kTileX = 64, kTileY = 8, kTileZ = 8;
+/// Voxels of a tile along x, y and z: 32 KiB of sums.
+inline constexpr std::int64_t kTileX = 64, kTileY = 8, kTileZ = 16;
 
 /// Pixels from a line's middle within which floats say where its voxels fall, to 6e-5 of a pixel at the worst.
 inline constexpr double kReach = 512;
