@@ -66,7 +66,7 @@ std::string model_of(Device device) {
 }
 
 void require_host_memory(std::size_t bytes) {
-  const std::size_t free = describe(Device{}).free_bytes;
+  const auto free = static_cast<std::size_t>(available_memory_bytes());
   if (bytes > free)
     throw Error(ErrorCode::input, fmt::format("this needs {} of memory and {} are free; ask for fewer or larger voxels",
                                               human_bytes(bytes), human_bytes(free)));

@@ -4,9 +4,6 @@
 
 namespace kiban::io {
 
-/// Bytes that this process can still take: MemAvailable of /proc/meminfo, or what its control group leaves, the lower.
-std::int64_t available_memory_bytes();
-
 /// To be called before an allocation whose size a file declared.
 ///   bytes   what would be allocated
 ///   what    begins the sentence, e.g. "scan.mha: 1000x1000x1000 voxels"

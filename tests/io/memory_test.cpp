@@ -1,18 +1,11 @@
 #include "io/memory.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "tests/io/scratch.hpp"
 
 namespace kiban::io {
 namespace {
-
-TEST(Memory, IsSomeAndNotMoreThanTheMachineHas) {
-  const std::int64_t available = available_memory_bytes();
-  EXPECT_GT(available, 0);
-  EXPECT_LE(available, std::int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE));
-}
 
 TEST(Memory, RefusesWhatIsNotThere) {
   EXPECT_NO_THROW(require_memory(1, "a.mha: 1 pixel"));

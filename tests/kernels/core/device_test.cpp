@@ -1,6 +1,7 @@
 #include "kernels/core/device.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -52,6 +53,12 @@ TEST(HostMemory, ThatIsNotGivenIsAMatterOfTheInput) {
       ErrorCode::input);  // 4 PiB
   EXPECT_NE(sentence.find("4194304.0 GiB of memory"), std::string::npos) << sentence;
   EXPECT_NE(sentence.find("fewer or larger voxels"), std::string::npos) << sentence;
+}
+
+TEST(Device, HostMemoryIsSomeAndNotMoreThanTheMachineHas) {
+  const std::int64_t available = available_memory_bytes();
+  EXPECT_GT(available, 0);
+  EXPECT_LE(available, std::int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace
