@@ -5,6 +5,8 @@ find_package(fmt REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(pugixml REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)  # SHA-256 by the processor's own instructions
 
 # ITK: the ImageIO classes only, found file by file. ITKConfig.cmake would also ask for HDF5, GDCM and VTK's modules.
 find_path(KIBAN_ITK_INCLUDE itkImageIOBase.h PATH_SUFFIXES ITK-5.2 ITK-5.3 ITK-5.4 REQUIRED)

@@ -1,10 +1,12 @@
 #pragma once
 #include <any>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -81,7 +83,8 @@ struct Plan {
   std::int64_t updates = 0;      ///< elementary steps, for a rate that compares runs: voxels x views for backprojection
   std::size_t host_bytes = 0;    ///< memory of the host: results, and buffers between files and the device
   std::size_t device_bytes = 0;  ///< memory of the device; on a CPU it adds to `host_bytes`
-  std::string batch_key;         ///< requests with equal keys could share a launch; empty: with none
+  std::size_t prefetch_bytes = 0;  ///< memory of the host that `Work::prefetch` takes, 0 where it does nothing
+  std::string batch_key;  ///< pieces of work of one operation with equal keys may run together; empty: with none
 };
 
 /// A fact found in the data that a user wants to know, e.g. the centre of rotation.
@@ -99,6 +102,9 @@ class Work {
   virtual ~Work() = default;
   /// What `run` will take on this device. Errors: input, usage.
   virtual Plan plan(Device device) const = 0;
+  /// Brings inputs into memory, so that `run` waits for no disk; on a thread of its own, while another piece of work is
+  /// run. Without it `run` reads as it goes. Takes `Plan::prefetch_bytes`. Errors: those of `run`.
+  virtual void prefetch(Progress&) {}
   /// Reads the inputs and computes; enters the stages "read", "compute", and "write" where results are streamed.
   /// Errors: input (the data) · device · Cancelled.
   virtual void run(Stream& stream, Progress& progress) = 0;
@@ -119,6 +125,12 @@ struct Operation {
   std::vector<Port> ports;
   /// Opens and checks the inputs. Errors: input, usage.
   std::function<std::unique_ptr<Work>(const Request&)> load;
+  /// Runs works of one batch key together, sharing plan and launches; each as if it had `run` alone, byte for byte.
+  /// The failure of one is kept in its place of `failures`, and the others go on. Without it they run one by one.
+  /// Errors: those that hit all, as of the device.
+  std::function<void(std::span<Work* const> works, Stream& stream, std::span<Progress* const> progress,
+                     std::span<std::exception_ptr> failures)>
+      run_together;
 
   /// Adds to what is declared, for parameters that several operations share.
   void add(const std::vector<Parameter>& more) { parameters.insert(parameters.end(), more.begin(), more.end()); }

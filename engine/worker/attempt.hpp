@@ -1,0 +1,43 @@
+#pragma once
+#include <filesystem>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "engine/operation.hpp"
+#include "engine/runner.hpp"
+#include "engine/worker/assignment.hpp"
+
+namespace kiban::engine {
+
+/// SHA-256 of a file and its size.
+struct FileDigest {
+  std::string sha256;  ///< 64 hexadecimal digits
+  std::uintmax_t bytes = 0;
+};
+/// Errors: input (unreadable).
+FileDigest digest_of(const std::filesystem::path& file);
+
+/// The name that the output of a port has in the folder of an attempt: the port's, with the extension of the path that
+/// was asked for: "volume.nii.gz".
+std::string file_in_attempt(const std::string& port, const std::filesystem::path& asked_for);
+
+/// The request of an assignment, outputs redirected into its folder. Errors: usage (see request_from_text; another
+/// version of the operation is asked for than this build has).
+Request request_of(const Assignment& assignment, const Operation& operation);
+
+/// manifest.json: job, submission, operation and version, Kiban's version, digests of inputs and outputs, device,
+/// instruction set, threads, timings, findings, and when. Described in docs/formats/manifest.md.
+nlohmann::json manifest_of(const Assignment& assignment, const Operation& operation, const Report& report);
+
+/// Writes manifest.json, then flushes the files, the folder and the folders above it up to the results'.
+/// Errors: input (the disk is full or failed).
+void seal(const std::filesystem::path& folder, const nlohmann::json& manifest);
+
+/// Gives the outputs of a sealed folder the names that were asked for: each a hard link, or a copy where the file
+/// system has none; under a hidden name first, then renamed, then flushed. Idempotent.
+/// Errors: input (a target's folder is missing, full or write-protected; a file of the folder is missing).
+void publish(const std::filesystem::path& folder, const Submission& submission);
+
+}  // namespace kiban::engine
