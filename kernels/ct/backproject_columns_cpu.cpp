@@ -62,7 +62,7 @@ struct Column {
 };
 
 /// False if the column misses the panel.
-HWY_ATTR bool Place(const ColumnJob& job, std::int64_t view, std::int64_t ib, std::int64_t ic, Column& column) {
+HWY_ATTR HWY_INLINE bool Place(const ColumnJob& job, std::int64_t view, std::int64_t ib, std::int64_t ic, Column& column) {
   const ProjectionMatrix& p = job.matrices[static_cast<std::size_t>(view)];
   const auto b = static_cast<double>(ib);
   const auto c = static_cast<double>(ic);
@@ -97,8 +97,8 @@ HWY_ATTR bool Place(const ColumnJob& job, std::int64_t view, std::int64_t ib, st
 }
 
 /// Blends the two detector columns over the rows that the column of voxels touches: line[kLineZeros + v - first] for a
-/// `first` that is returned, zeros on both sides.
-HWY_ATTR std::int64_t Blend(const ColumnJob& job, const Column& column, float* HWY_RESTRICT line) {
+/// `first` that is returned, zeros after them; those before are there already.
+HWY_ATTR HWY_INLINE std::int64_t Blend(const ColumnJob& job, const Column& column, float* HWY_RESTRICT line) {
   const D d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const double v0 = column.start + column.step * static_cast<double>(column.begin);
@@ -116,11 +116,7 @@ HWY_ATTR std::int64_t Blend(const ColumnJob& job, const Column& column, float* H
   for (; r < count; r += lanes)  // may run into the panel's margin, which is zero
     hn::Store(hn::MulAdd(high_weight, hn::LoadU(d, high + r), hn::Mul(low_weight, hn::LoadU(d, low + r))), d,
               line + kLineZeros + r);
-  const auto zero = hn::Zero(d);
-  for (std::int64_t z = 0; z < kLineZeros; z += lanes) {
-    hn::Store(zero, d, line + kLineZeros + r + z);
-    hn::Store(zero, d, line + z);
-  }
+  for (std::int64_t z = 0; z < kLineZeros; z += lanes) hn::Store(hn::Zero(d), d, line + kLineZeros + r + z);
   return first;
 }
 
@@ -238,18 +234,45 @@ void AddFarApart(const PanelBlock& block, const Column& column, float* sums) {
   }
 }
 
-/// One view of one column of voxels; `line` is workspace.
-HWY_ATTR void AddColumn(const ColumnJob& job, const Column& column, float* HWY_RESTRICT line,
-                        float* HWY_RESTRICT sums) {
-  if (std::abs(column.step) > kFarApart) return AddFarApart(*job.block, column, sums);
-  const std::int64_t first = Blend(job, column, line);
-  const double start =
-      column.start + column.step * static_cast<double>(column.begin) - static_cast<double>(first - kLineZeros);
+/// A column whose two detector columns lie blended in a line, and where its sums are.
+struct Blended {
+  Column column;
+  float* line;
+  std::int64_t first;  ///< pixel of line[kLineZeros]
+  float* sums;         ///< of the column's first voxel, whatever `column.begin` is
+};
+
+/// sums += the line, for one view of one column of voxels.
+HWY_ATTR HWY_INLINE void Walk(const ColumnJob& job, const Blended& blended) {
+  const Column& column = blended.column;
+  float* HWY_RESTRICT sums = blended.sums + column.begin;
+  const double start = column.start + column.step * static_cast<double>(column.begin) -
+                       static_cast<double>(blended.first - kLineZeros);
   const std::int64_t count = column.end - column.begin;
   if (HWY_MAX_BYTES >= 32 && std::abs(column.step) <= 2)
-    WalkByPermutation(line, start, column.step, count, sums);
+    WalkByPermutation(blended.line, start, column.step, count, sums);
   else
-    WalkByGather(line, job.block->rows - first + kLineZeros + 2, start, column.step, count, sums);
+    WalkByGather(blended.line, job.block->rows - blended.first + kLineZeros + 2, start, column.step, count, sums);
+}
+
+/// One view of the columns (b0 ... b0 + nb, c). Each is walked after the next one was blended: what has just been
+/// stored cannot be read across the borders of the stores without a wait.
+///   lines   workspace for two lines, `line_pitch` apart
+HWY_ATTR void AddRow(const ColumnJob& job, std::int64_t view, std::int64_t b0, std::int64_t nb, std::int64_t c,
+                     float* HWY_RESTRICT lines, std::int64_t line_pitch, float* HWY_RESTRICT sums) {
+  Blended last{};
+  for (std::int64_t b = 0; b < nb; ++b) {
+    Blended next{{}, last.line == lines ? lines + line_pitch : lines, 0, sums + b * job.tile_pitch};
+    if (!Place(job, view, b0 + b, c, next.column)) continue;
+    if (std::abs(next.column.step) > kFarApart) {
+      AddFarApart(*job.block, next.column, next.sums + next.column.begin);
+      continue;
+    }
+    next.first = Blend(job, next.column, next.line);
+    if (last.line) Walk(job, last);
+    last = next;
+  }
+  if (last.line) Walk(job, last);
 }
 
 /// Adds a tile of columns, sums[b][a], to the volume, where b runs fastest: 4 x 4 transposes.
@@ -296,20 +319,18 @@ HWY_ATTR void AddTile(const ColumnJob& job, const float* sums, std::int64_t b0, 
 /// Tiles [begin, end), all views.
 HWY_ATTR void Tiles(const ColumnJob& job, std::int64_t begin, std::int64_t end) {
   Array<float, 1> tile({job.tile_b * job.tile_c * job.tile_pitch});
-  Array<float, 1> line_memory({job.block->rows + 4 * kLineZeros});
+  const std::int64_t line_pitch = (job.block->rows / 16 + 1) * 16 + 4 * kLineZeros;
+  Array<float, 1> line_memory({2 * line_pitch});
   float* sums = tile.host().data;
-  float* line = line_memory.host().data;
+  float* lines = line_memory.host().data;
+  std::fill_n(lines, 2 * line_pitch, 0.F);
   for (std::int64_t t = begin; t < end; ++t) {
     const std::int64_t b0 = t % job.tiles_b * job.tile_b, nb = std::min(job.tile_b, job.nb - b0);
     const std::int64_t c0 = t / job.tiles_b * job.tile_c, nc = std::min(job.tile_c, job.nc - c0);
     std::fill_n(sums, job.tile_b * job.tile_c * job.tile_pitch, 0.F);
     for (std::int64_t view = 0; view < static_cast<std::int64_t>(job.matrices.size()); ++view)
       for (std::int64_t c = 0; c < nc; ++c)
-        for (std::int64_t b = 0; b < nb; ++b) {
-          Column column;
-          if (!Place(job, view, b0 + b, c0 + c, column)) continue;
-          AddColumn(job, column, line, sums + (c * job.tile_b + b) * job.tile_pitch + column.begin);
-        }
+        AddRow(job, view, b0, nb, c0 + c, lines, line_pitch, sums + c * job.tile_b * job.tile_pitch);
     AddTile(job, sums, b0, nb, c0, nc);
   }
 }

@@ -2,6 +2,7 @@
 // keep the pixels that neighbouring voxels share in the nearest cache. Coordinates are floats, counted from a pixel
 // that is near all voxels of a line; lines that spread too far, beside the source or in a coarse volume, take doubles.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <span>
@@ -19,7 +20,7 @@
 namespace kiban::ct::cpu {
 
 /// Voxels of a tile along x, y and z: 32 KiB of sums.
-inline constexpr std::int64_t kTileX = 64, kTileY = 8, kTileZ = 16;
+inline constexpr std::int64_t kTileX = 128, kTileY = 8, kTileZ = 8;
 
 /// Pixels from a line's middle within which floats say where its voxels fall, to 6e-5 of a pixel at the worst.
 inline constexpr double kReach = 512;
@@ -226,6 +227,20 @@ void AddFarLine(const GeneralJob& job, const Line& line, float* sums) {
   }
 }
 
+/// A line that floats do not reach over, as two halves of which they may. Out of line: few lines are so.
+HWY_ATTR HWY_NOINLINE void AddHalves(const GeneralJob& job, const Line& line, std::int64_t x0, std::int64_t y,
+                                     std::int64_t z, float* sums) {
+  constexpr std::int64_t kShortest = 32;
+  if (line.count <= kShortest) return AddFarLine(job, line, sums);
+  const std::int64_t first = (line.count / 2 + kShortest - 1) / kShortest * kShortest;
+  for (const auto [begin, count] : {std::array{std::int64_t{0}, first}, std::array{first, line.count - first}}) {
+    const Line half = PlaceLine(job, line.view, x0 + begin, y, z, count);
+    NearLine near;
+    PlaceNear(*job.block, half, near) ? AddNearLine(job, half, near, sums + begin)
+                                      : AddHalves(job, half, x0 + begin, y, z, sums + begin);
+  }
+}
+
 /// Tiles [begin, end), all views.
 HWY_ATTR void GeneralTiles(const GeneralJob& job, std::int64_t begin, std::int64_t end) {
   const D d;
@@ -244,7 +259,8 @@ HWY_ATTR void GeneralTiles(const GeneralJob& job, std::int64_t begin, std::int64
           const Line line = PlaceLine(job, static_cast<std::int64_t>(k), x0, y0 + y, z0 + z, count);
           float* target = sums + (z * kTileY + y) * kTileX;
           NearLine near;
-          PlaceNear(*job.block, line, near) ? AddNearLine(job, line, near, target) : AddFarLine(job, line, target);
+          PlaceNear(*job.block, line, near) ? AddNearLine(job, line, near, target)
+                                            : AddHalves(job, line, x0, y0 + y, z0 + z, target);
         }
     for (std::int64_t z = 0; z < nz; ++z)
       for (std::int64_t y = 0; y < ny; ++y) {
