@@ -24,11 +24,9 @@ namespace kiban::engine::test {
 /// What the result of a number holds; another number, another content.
 inline std::string content_of(std::int64_t number, std::size_t bytes) {
   std::string content(bytes, '\0');
-  std::uint64_t state = static_cast<std::uint64_t>(number) * 0x9E3779B97F4A7C15U + 1;
+  std::uint64_t state = static_cast<std::uint64_t>(number + 1) * 0x9E3779B97F4A7C15U;
   for (std::size_t i = 0; i < bytes; i += sizeof state) {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
+    state += 0xBF58476D1CE4E5B9U;
     std::memcpy(content.data() + i, &state, std::min(sizeof state, bytes - i));
   }
   return content;

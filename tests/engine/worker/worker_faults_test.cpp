@@ -92,7 +92,7 @@ TEST(WorkerFaults, AnotherWorkerFinishesWhatAKilledOneHeld) {
   first->signal(SIGKILL);
   first->wait();
   const pid_t executor = process_in(mark);
-  EXPECT_TRUE(eventually([&] { return kill(executor, 0) != 0; })) << "the executor outlives its worker";
+  EXPECT_TRUE(eventually([&] { return is_gone(executor); })) << "the executor outlives its worker";
   open_gate(site.file("gate"));
   site.work(site.options());
   for (int i = 0; i < 20; ++i) {

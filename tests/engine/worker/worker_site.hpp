@@ -143,4 +143,9 @@ inline pid_t process_in(const std::string& mark) {
   return lines.empty() ? 0 : std::stoi(lines.front().substr(lines.front().find(' ')));
 }
 
+/// Ended; whether somebody has waited for it or not.
+inline bool is_gone(pid_t process) {
+  return kiban::test::read_text("/proc/" + std::to_string(process) + "/cmdline").empty();
+}
+
 }  // namespace kiban::engine::test
