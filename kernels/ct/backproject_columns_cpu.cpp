@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <vector>
 
 #include "kernels/core/parallel.hpp"
 #include "kernels/ct/backproject_cpu.hpp"
@@ -18,12 +19,19 @@
 #define KIBAN_CT_BACKPROJECT_COLUMNS
 namespace kiban::ct::cpu {
 
-/// One volume and one block, as the column walk sees them: a column runs along axis a; axes b and c span the columns.
+/// One of the scans that are walked together.
+struct ScanOfColumns {
+  std::int64_t pixels;  ///< elements of the block from the first scan's panels to its own
+  float* volume;
+};
+
+/// Volumes and their block, as the column walk sees them: a column runs along axis a; axes b and c span the columns.
 struct ColumnJob {
   const PanelBlock* block;
   std::span<const ProjectionMatrix> matrices;
   const float* pixels;
-  float* volume;
+  std::vector<ScanOfColumns> scans;
+  std::int64_t group;                         ///< scans whose columns are placed together
   int a, b, c;                                ///< axes of the volume: 0 = x
   std::int64_t na, nb, nc;                    ///< their extents
   std::int64_t stride_a, stride_b, stride_c;  ///< elements between neighbours along them
@@ -280,10 +288,10 @@ HWY_ATTR void AddTransposed(const float* HWY_RESTRICT sums, std::int64_t pitch, 
 }
 
 HWY_ATTR void AddTile(const ColumnJob& job, const float* sums, std::int64_t b0, std::int64_t nb, std::int64_t c0,
-                      std::int64_t nc) {
+                      std::int64_t nc, float* volume) {
   for (std::int64_t c = 0; c < nc; ++c) {
     const float* plane = sums + c * job.tile_b * job.tile_pitch;
-    float* target = job.volume + (c0 + c) * job.stride_c + b0 * job.stride_b;
+    float* target = volume + (c0 + c) * job.stride_c + b0 * job.stride_b;
     if (job.stride_b == 1) {
       AddTransposed(plane, job.tile_pitch, nb, job.na, job.stride_a, target);
       continue;
@@ -293,24 +301,34 @@ HWY_ATTR void AddTile(const ColumnJob& job, const float* sums, std::int64_t b0, 
   }
 }
 
-/// Tiles [begin, end), all views.
+/// Tiles [begin, end), all views: those of the first group of scans, then those of the next.
 HWY_ATTR void Tiles(const ColumnJob& job, std::int64_t begin, std::int64_t end) {
-  Array<float, 1> tile({job.tile_b * job.tile_c * job.tile_pitch});
+  const std::int64_t tile_size = job.tile_b * job.tile_c * job.tile_pitch;
+  Array<float, 1> tiles({job.group * tile_size});
   Array<float, 1> line_memory({job.block->rows + 4 * kLineZeros});
-  float* sums = tile.host().data;
+  float* sums = tiles.host().data;
   float* line = line_memory.host().data;
   for (std::int64_t t = begin; t < end; ++t) {
     const std::int64_t b0 = t % job.tiles_b * job.tile_b, nb = std::min(job.tile_b, job.nb - b0);
-    const std::int64_t c0 = t / job.tiles_b * job.tile_c, nc = std::min(job.tile_c, job.nc - c0);
-    std::fill_n(sums, job.tile_b * job.tile_c * job.tile_pitch, 0.F);
+    const std::int64_t c0 = t / job.tiles_b % job.tiles_c * job.tile_c, nc = std::min(job.tile_c, job.nc - c0);
+    const auto first_scan = static_cast<std::size_t>(t / job.tiles_b / job.tiles_c * job.group);
+    const auto scans = std::span(job.scans).subspan(first_scan);
+    const std::size_t group = std::min(static_cast<std::size_t>(job.group), scans.size());
+    std::fill_n(sums, static_cast<std::int64_t>(group) * tile_size, 0.F);
     for (std::int64_t view = 0; view < static_cast<std::int64_t>(job.matrices.size()); ++view)
       for (std::int64_t c = 0; c < nc; ++c)
         for (std::int64_t b = 0; b < nb; ++b) {
           Column column;
           if (!Place(job, view, b0 + b, c0 + c, column)) continue;
-          AddColumn(job, column, line, sums + (c * job.tile_b + b) * job.tile_pitch + column.begin);
+          const float* const first = column.low;
+          float* target = sums + (c * job.tile_b + b) * job.tile_pitch + column.begin;
+          for (std::size_t scan = 0; scan < group; ++scan, target += tile_size) {
+            column.low = first + scans[scan].pixels;
+            AddColumn(job, column, line, target);
+          }
         }
-    AddTile(job, sums, b0, nb, c0, nc);
+    for (std::size_t scan = 0; scan < group; ++scan)
+      AddTile(job, sums + static_cast<std::int64_t>(scan) * tile_size, b0, nb, c0, nc, scans[scan].volume);
   }
 }
 
@@ -321,19 +339,37 @@ HWY_AFTER_NAMESPACE();
 namespace kiban::ct::cpu {
 HWY_EXPORT(Tiles);
 
+namespace {
+
+/// To place a column takes as long as to walk a dozen of its voxels: where columns are so short that tiles are small,
+/// scans share it, if that leaves each thread enough to do.
+std::int64_t scans_placed_together(const ColumnJob& job, int threads, std::int64_t bytes) {
+  const auto scans = static_cast<std::int64_t>(job.scans.size());
+  const std::int64_t that_fit = bytes / (job.tile_b * job.tile_c * job.tile_pitch * 4);
+  const std::int64_t that_spread = scans * job.tiles_b * job.tiles_c / (4 * threads);
+  return std::clamp<std::int64_t>(std::min(that_fit, that_spread), 1, scans);
+}
+
+}  // namespace
+
 void backproject_columns(Stream& stream, const PanelBlock& block, std::span<const ProjectionMatrix> matrices,
-                         Span<float, 3> volume) {
-  const auto view = volume.host();
+                         ScanVolumes volumes) {
+  const Shape<3> shape = shape_of(volumes);
+  const VolumePointers pointers = pointers_of(volumes, Device{});
   ColumnJob job{};
   job.block = &block;
   job.matrices = matrices;
   job.pixels = block.pixels.host().data;
-  job.volume = view.data;
-  job.a = column_axis(matrices, volume.shape());
+  for (std::size_t scan = 0; scan < volumes.size(); ++scan)
+    if (pointers.of_scan[scan])
+      job.scans.push_back(
+          {static_cast<std::int64_t>(scan) * PanelBlock::kViews * block.pixels.shape()[1] * block.pitch(),
+           pointers.of_scan[scan]});
+  job.a = column_axis(matrices, shape);
   job.b = job.a == 0 ? 1 : 0;
   job.c = job.a == 2 ? 1 : 2;
-  const std::int64_t extent[3] = {view.shape[2], view.shape[1], view.shape[0]};
-  const std::int64_t stride[3] = {1, view.shape[2], view.shape[2] * view.shape[1]};
+  const std::int64_t extent[3] = {shape[2], shape[1], shape[0]};
+  const std::int64_t stride[3] = {1, shape[2], shape[2] * shape[1]};
   job.na = extent[job.a], job.nb = extent[job.b], job.nc = extent[job.c];
   job.stride_a = stride[job.a], job.stride_b = stride[job.b], job.stride_c = stride[job.c];
   // A vector may run past the end of its column; an odd number of cache lines keeps columns out of each other's sets.
@@ -341,10 +377,14 @@ void backproject_columns(Stream& stream, const PanelBlock& block, std::span<cons
   // 16 voxels of x are a cache line of the volume. Depth until the tile takes 1 MiB: neighbours along c read nearly the
   // same detector columns, and to read those again costs more than sums that lie further away (64 KiB: half the speed).
   job.tile_b = 16;
-  job.tile_c = std::clamp<std::int64_t>((1 << 20) / (16 * job.tile_pitch * 4), 1, 64);
+  constexpr std::int64_t kTileBytes = 1 << 20;
+  job.tile_c = std::clamp<std::int64_t>(kTileBytes / (16 * job.tile_pitch * 4), 1, std::min<std::int64_t>(64, job.nc));
   job.tiles_b = (job.nb + job.tile_b - 1) / job.tile_b;
   job.tiles_c = (job.nc + job.tile_c - 1) / job.tile_c;
-  parallel_for(stream, job.tiles_b * job.tiles_c, 1, [&](std::int64_t begin, std::int64_t end) {
+  job.group = scans_placed_together(job, stream.threads(), kTileBytes);
+  const auto scans = static_cast<std::int64_t>(job.scans.size());
+  const std::int64_t groups = (scans + job.group - 1) / job.group;
+  parallel_for(stream, groups * job.tiles_b * job.tiles_c, 1, [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(Tiles)(job, begin, end);
   });
 }

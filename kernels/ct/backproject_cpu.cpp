@@ -3,8 +3,8 @@
 namespace kiban::ct::cpu {
 
 void backproject_block(Stream& stream, const PanelBlock& block, std::span<const ProjectionMatrix> matrices,
-                       Interpolation, Span<float, 3> volume) {
-  (block.columns_contiguous ? backproject_columns : backproject_general)(stream, block, matrices, volume);
+                       Interpolation, ScanVolumes volumes) {
+  (block.columns_contiguous ? backproject_columns : backproject_general)(stream, block, matrices, volumes);
 }
 
 }  // namespace kiban::ct::cpu

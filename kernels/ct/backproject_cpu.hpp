@@ -7,10 +7,10 @@ namespace kiban::ct::cpu {
 
 /// Lines of the block are detector columns, and the matrices have a column axis.
 void backproject_columns(Stream& stream, const PanelBlock& block, std::span<const ProjectionMatrix> matrices,
-                         Span<float, 3> volume);
+                         ScanVolumes volumes);
 
 /// Lines of the block are detector rows; any matrices.
 void backproject_general(Stream& stream, const PanelBlock& block, std::span<const ProjectionMatrix> matrices,
-                         Span<float, 3> volume);
+                         ScanVolumes volumes);
 
 }  // namespace kiban::ct::cpu

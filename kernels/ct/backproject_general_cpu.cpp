@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <span>
+#include <vector>
 
 #include "kernels/core/parallel.hpp"
 #include "kernels/ct/backproject_cpu.hpp"
@@ -29,7 +30,7 @@ inline constexpr std::int64_t kWidestPitch = std::int64_t{1} << 19;
 struct GeneralJob {
   const PanelBlock* block;
   std::span<const ProjectionMatrix> matrices;
-  const float* pixels;
+  const float* pixels;  ///< of the scan that is worked on
   ArrayView<float, 3> volume;
   std::int64_t tiles_x, tiles_y;
 };
@@ -263,13 +264,24 @@ namespace kiban::ct::cpu {
 HWY_EXPORT(GeneralTiles);
 
 void backproject_general(Stream& stream, const PanelBlock& block, std::span<const ProjectionMatrix> matrices,
-                         Span<float, 3> volume) {
-  GeneralJob job{&block, matrices, block.pixels.host().data, volume.host(), 0, 0};
-  job.tiles_x = (job.volume.shape[2] + kTileX - 1) / kTileX;
-  job.tiles_y = (job.volume.shape[1] + kTileY - 1) / kTileY;
-  const std::int64_t tiles_z = (job.volume.shape[0] + kTileZ - 1) / kTileZ;
-  parallel_for(stream, job.tiles_x * job.tiles_y * tiles_z, 1, [&](std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(GeneralTiles)(job, begin, end);
+                         ScanVolumes volumes) {
+  const Shape<3> shape = shape_of(volumes);
+  const std::int64_t tiles_x = (shape[2] + kTileX - 1) / kTileX, tiles_y = (shape[1] + kTileY - 1) / kTileY;
+  const std::int64_t tiles = tiles_x * tiles_y * ((shape[0] + kTileZ - 1) / kTileZ);
+  const float* pixels = block.pixels.host().data;
+  std::vector<GeneralJob> jobs;  // one a scan
+  for (std::size_t scan = 0; scan < volumes.size(); ++scan) {
+    const std::int64_t slot = static_cast<std::int64_t>(scan) * PanelBlock::kViews;
+    if (volumes[scan].size() != 0)
+      jobs.push_back({&block, matrices, pixels + slot * block.pixels.shape()[1] * block.pitch(), volumes[scan].host(),
+                      tiles_x, tiles_y});
+  }
+  parallel_for(stream, static_cast<std::int64_t>(jobs.size()) * tiles, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t some; begin < end; begin += some) {
+      some = std::min(end - begin, tiles - begin % tiles);  // of one scan
+      HWY_DYNAMIC_DISPATCH(GeneralTiles)
+      (jobs[static_cast<std::size_t>(begin / tiles)], begin % tiles, begin % tiles + some);
+    }
   });
 }
 
