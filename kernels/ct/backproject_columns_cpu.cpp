@@ -19,18 +19,12 @@
 #define KIBAN_CT_BACKPROJECT_COLUMNS
 namespace kiban::ct::cpu {
 
-/// One of the scans that are walked together.
-struct ScanOfColumns {
-  std::int64_t pixels;  ///< elements of the block from the first scan's panels to its own
-  float* volume;
-};
-
 /// Volumes and their block, as the column walk sees them: a column runs along axis a; axes b and c span the columns.
 struct ColumnJob {
   const PanelBlock* block;
   std::span<const ProjectionMatrix> matrices;
   const float* pixels;
-  std::vector<ScanOfColumns> scans;
+  std::vector<ScanInBlock> scans;
   std::int64_t group;                         ///< scans whose columns are placed together
   int a, b, c;                                ///< axes of the volume: 0 = x
   std::int64_t na, nb, nc;                    ///< their extents
@@ -104,32 +98,39 @@ HWY_ATTR bool Place(const ColumnJob& job, std::int64_t view, std::int64_t ib, st
   return column.begin < column.end;
 }
 
-/// Blends the two detector columns over the rows that the column of voxels touches: line[kLineZeros + v - first] for a
-/// `first` that is returned, zeros on both sides.
-HWY_ATTR std::int64_t Blend(const ColumnJob& job, const Column& column, float* HWY_RESTRICT line) {
-  const D d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+/// Rows of the panel that a column of voxels touches; the first one is at a cache line's start.
+struct Rows {
+  std::int64_t first, count;
+};
+
+HWY_INLINE Rows Touched(const ColumnJob& job, const Column& column) {
   const double v0 = column.start + column.step * static_cast<double>(column.begin);
   const double v1 = column.start + column.step * static_cast<double>(column.end - 1);
   const double rows = static_cast<double>(job.block->rows);
   const auto lowest = static_cast<std::int64_t>(std::clamp(std::floor(std::min(v0, v1)), -1.0, rows));
-  const std::int64_t first = lowest & ~(PanelBlock::kFastMargin - 1);  // a cache line's start
+  const std::int64_t first = lowest & ~(PanelBlock::kFastMargin - 1);
   const auto last = static_cast<std::int64_t>(std::clamp(std::floor(std::max(v0, v1)) + 2, -1.0, rows));  // inclusive
-  const float* HWY_RESTRICT low = column.low + first;
+  return {first, last - first + 1};
+}
+
+/// Blends the two detector columns over those rows: line[kLineZeros + v - first]. What lies before is left.
+///   pixels          from the first scan's to those of this one
+///   ends_in_zeros   the line ends in zeros already: a column of as many rows was blended before
+HWY_ATTR HWY_INLINE void Blend(const ColumnJob& job, const Column& column, std::int64_t pixels, const Rows& rows,
+                               bool ends_in_zeros, float* HWY_RESTRICT line) {
+  const D d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const float* HWY_RESTRICT low = column.low + pixels + rows.first;
   const float* HWY_RESTRICT high = low + job.block->pitch();
   const auto low_weight = hn::Set(d, column.low_weight);
   const auto high_weight = hn::Set(d, column.high_weight);
-  const std::int64_t count = last - first + 1;
   std::int64_t r = 0;
-  for (; r < count; r += lanes)  // may run into the panel's margin, which is zero
+  for (; r < rows.count; r += lanes)  // may run into the panel's margin, which is zero
     hn::Store(hn::MulAdd(high_weight, hn::LoadU(d, high + r), hn::Mul(low_weight, hn::LoadU(d, low + r))), d,
               line + kLineZeros + r);
+  if (ends_in_zeros) return;
   const auto zero = hn::Zero(d);
-  for (std::int64_t z = 0; z < kLineZeros; z += lanes) {
-    hn::Store(zero, d, line + kLineZeros + r + z);
-    hn::Store(zero, d, line + z);
-  }
-  return first;
+  for (std::int64_t z = 0; z < kLineZeros; z += lanes) hn::Store(zero, d, line + kLineZeros + r + z);
 }
 
 /// A position along the line in steps of a vector: an integer and a fraction, for a float holds a thousand pixels to no
@@ -229,7 +230,7 @@ HWY_ATTR void WalkByGather(const float* HWY_RESTRICT line, std::int64_t last, do
 }
 
 /// The same straight from the panel, for columns whose voxels lie far apart.
-void AddFarApart(const PanelBlock& block, const Column& column, float* sums) {
+void AddFarApart(const PanelBlock& block, const Column& column, std::int64_t pixels, float* sums) {
   const auto rows = static_cast<double>(block.rows);
   const double low_weight = static_cast<double>(column.low_weight),
                high_weight = static_cast<double>(column.high_weight);
@@ -237,7 +238,7 @@ void AddFarApart(const PanelBlock& block, const Column& column, float* sums) {
     const double v = column.start + column.step * static_cast<double>(column.begin + i);
     if (!(v > -1 && v < rows)) continue;
     const double v_floor = std::floor(v);
-    const float* low = column.low + static_cast<std::int64_t>(v_floor);
+    const float* low = column.low + pixels + static_cast<std::int64_t>(v_floor);
     const float* high = low + block.pitch();
     const auto blend = [&](int r) {
       return low_weight * static_cast<double>(low[r]) + high_weight * static_cast<double>(high[r]);
@@ -246,18 +247,27 @@ void AddFarApart(const PanelBlock& block, const Column& column, float* sums) {
   }
 }
 
-/// One view of one column of voxels; `line` is workspace.
-HWY_ATTR void AddColumn(const ColumnJob& job, const Column& column, float* HWY_RESTRICT line,
-                        float* HWY_RESTRICT sums) {
-  if (std::abs(column.step) > kFarApart) return AddFarApart(*job.block, column, sums);
-  const std::int64_t first = Blend(job, column, line);
+/// One view of one column of voxels of each scan of a group.
+///   line   workspace, which begins with kLineZeros zeros
+///   sums   of the first scan; those of the next lie `tile_size` further
+HWY_ATTR void AddColumns(const ColumnJob& job, const Column& column, std::span<const ScanInBlock> group,
+                         std::int64_t tile_size, float* HWY_RESTRICT line, float* sums) {
+  if (std::abs(column.step) > kFarApart) {
+    for (std::size_t scan = 0; scan < group.size(); ++scan, sums += tile_size)
+      AddFarApart(*job.block, column, group[scan].pixels, sums);
+    return;
+  }
+  const Rows rows = Touched(job, column);
   const double start =
-      column.start + column.step * static_cast<double>(column.begin) - static_cast<double>(first - kLineZeros);
+      column.start + column.step * static_cast<double>(column.begin) - static_cast<double>(rows.first - kLineZeros);
   const std::int64_t count = column.end - column.begin;
-  if (HWY_MAX_BYTES >= 32 && std::abs(column.step) <= 2)
-    WalkByPermutation(line, start, column.step, count, sums);
-  else
-    WalkByGather(line, job.block->rows - first + kLineZeros + 2, start, column.step, count, sums);
+  for (std::size_t scan = 0; scan < group.size(); ++scan, sums += tile_size) {
+    Blend(job, column, group[scan].pixels, rows, scan > 0, line);
+    if (HWY_MAX_BYTES >= 32 && std::abs(column.step) <= 2)
+      WalkByPermutation(line, start, column.step, count, sums);
+    else
+      WalkByGather(line, job.block->rows - rows.first + kLineZeros + 2, start, column.step, count, sums);
+  }
 }
 
 /// Adds a tile of columns, sums[b][a], to the volume, where b runs fastest: 4 x 4 transposes.
@@ -308,27 +318,23 @@ HWY_ATTR void Tiles(const ColumnJob& job, std::int64_t begin, std::int64_t end) 
   Array<float, 1> line_memory({job.block->rows + 4 * kLineZeros});
   float* sums = tiles.host().data;
   float* line = line_memory.host().data;
+  std::fill_n(line, kLineZeros, 0.F);
   for (std::int64_t t = begin; t < end; ++t) {
     const std::int64_t b0 = t % job.tiles_b * job.tile_b, nb = std::min(job.tile_b, job.nb - b0);
     const std::int64_t c0 = t / job.tiles_b % job.tiles_c * job.tile_c, nc = std::min(job.tile_c, job.nc - c0);
     const auto first_scan = static_cast<std::size_t>(t / job.tiles_b / job.tiles_c * job.group);
-    const auto scans = std::span(job.scans).subspan(first_scan);
-    const std::size_t group = std::min(static_cast<std::size_t>(job.group), scans.size());
-    std::fill_n(sums, static_cast<std::int64_t>(group) * tile_size, 0.F);
+    const std::span<const ScanInBlock> group = std::span(job.scans).subspan(
+        first_scan, std::min(static_cast<std::size_t>(job.group), job.scans.size() - first_scan));
+    std::fill_n(sums, static_cast<std::int64_t>(group.size()) * tile_size, 0.F);
     for (std::int64_t view = 0; view < static_cast<std::int64_t>(job.matrices.size()); ++view)
       for (std::int64_t c = 0; c < nc; ++c)
         for (std::int64_t b = 0; b < nb; ++b) {
           Column column;
           if (!Place(job, view, b0 + b, c0 + c, column)) continue;
-          const float* const first = column.low;
-          float* target = sums + (c * job.tile_b + b) * job.tile_pitch + column.begin;
-          for (std::size_t scan = 0; scan < group; ++scan, target += tile_size) {
-            column.low = first + scans[scan].pixels;
-            AddColumn(job, column, line, target);
-          }
+          AddColumns(job, column, group, tile_size, line, sums + (c * job.tile_b + b) * job.tile_pitch + column.begin);
         }
-    for (std::size_t scan = 0; scan < group; ++scan)
-      AddTile(job, sums + static_cast<std::int64_t>(scan) * tile_size, b0, nb, c0, nc, scans[scan].volume);
+    for (std::size_t scan = 0; scan < group.size(); ++scan)
+      AddTile(job, sums + static_cast<std::int64_t>(scan) * tile_size, b0, nb, c0, nc, group[scan].volume);
   }
 }
 
@@ -339,32 +345,14 @@ HWY_AFTER_NAMESPACE();
 namespace kiban::ct::cpu {
 HWY_EXPORT(Tiles);
 
-namespace {
-
-/// To place a column takes as long as to walk a dozen of its voxels: where columns are so short that tiles are small,
-/// scans share it, if that leaves each thread enough to do.
-std::int64_t scans_placed_together(const ColumnJob& job, int threads, std::int64_t bytes) {
-  const auto scans = static_cast<std::int64_t>(job.scans.size());
-  const std::int64_t that_fit = bytes / (job.tile_b * job.tile_c * job.tile_pitch * 4);
-  const std::int64_t that_spread = scans * job.tiles_b * job.tiles_c / (4 * threads);
-  return std::clamp<std::int64_t>(std::min(that_fit, that_spread), 1, scans);
-}
-
-}  // namespace
-
 void backproject_columns(Stream& stream, const PanelBlock& block, std::span<const ProjectionMatrix> matrices,
                          ScanVolumes volumes) {
   const Shape<3> shape = shape_of(volumes);
-  const VolumePointers pointers = pointers_of(volumes, Device{});
   ColumnJob job{};
   job.block = &block;
   job.matrices = matrices;
   job.pixels = block.pixels.host().data;
-  for (std::size_t scan = 0; scan < volumes.size(); ++scan)
-    if (pointers.of_scan[scan])
-      job.scans.push_back(
-          {static_cast<std::int64_t>(scan) * PanelBlock::kViews * block.pixels.shape()[1] * block.pitch(),
-           pointers.of_scan[scan]});
+  job.scans = scans_in(block, volumes);
   job.a = column_axis(matrices, shape);
   job.b = job.a == 0 ? 1 : 0;
   job.c = job.a == 2 ? 1 : 2;
@@ -381,8 +369,9 @@ void backproject_columns(Stream& stream, const PanelBlock& block, std::span<cons
   job.tile_c = std::clamp<std::int64_t>(kTileBytes / (16 * job.tile_pitch * 4), 1, std::min<std::int64_t>(64, job.nc));
   job.tiles_b = (job.nb + job.tile_b - 1) / job.tile_b;
   job.tiles_c = (job.nc + job.tile_c - 1) / job.tile_c;
-  job.group = scans_placed_together(job, stream.threads(), kTileBytes);
   const auto scans = static_cast<std::int64_t>(job.scans.size());
+  job.group = scans_placed_together(scans, kTileBytes / (16 * job.tile_c * job.tile_pitch * 4),
+                                    job.tiles_b * job.tiles_c, stream.threads());
   const std::int64_t groups = (scans + job.group - 1) / job.group;
   parallel_for(stream, groups * job.tiles_b * job.tiles_c, 1, [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(Tiles)(job, begin, end);
