@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <span>
+#include <vector>
 
 #include "kernels/core/parallel.hpp"
 #include "kernels/ct/backproject_cpu.hpp"
@@ -21,18 +22,24 @@ namespace kiban::ct::cpu {
 
 /// Voxels of a tile along x, y and z: 32 KiB of sums.
 inline constexpr std::int64_t kTileX = 128, kTileY = 8, kTileZ = 8;
+inline constexpr std::int64_t kTileVoxels = kTileX * kTileY * kTileZ;
 
 /// Pixels from a line's middle within which floats say where its voxels fall, to 6e-5 of a pixel at the worst.
 inline constexpr double kReach = 512;
 /// Elements from a row of the panel to the next, at most, so that those within reach have offsets of 32 bits, in bytes.
 inline constexpr std::int64_t kWidestPitch = std::int64_t{1} << 19;
 
+/// Scans whose voxels are placed together, at most: their sums stay in the second cache.
+inline constexpr std::int64_t kMostTogether = 4;
+
 struct GeneralJob {
   const PanelBlock* block;
   std::span<const ProjectionMatrix> matrices;
   const float* pixels;
-  ArrayView<float, 3> volume;
-  std::int64_t tiles_x, tiles_y;
+  std::vector<ScanInBlock> scans;
+  Shape<3> shape;
+  std::int64_t group;  ///< scans whose voxels are placed together
+  std::int64_t tiles_x, tiles_y, tiles_z;
 };
 
 }  // namespace kiban::ct::cpu
@@ -145,9 +152,11 @@ HWY_INLINE bool PlaceNear(const PanelBlock& block, const Line& line, NearLine& n
   return true;
 }
 
-/// sums[i] += w^-2 p(u, v) for the voxels of a line, whose count is a multiple of the vector.
+/// sums[i] += w^-2 p(u, v) for the voxels of a line, whose count is a multiple of the vector: of each scan of a group,
+/// the sums of which lie a tile apart.
+template <std::size_t scans>
 HWY_ATTR HWY_INLINE void AddNearLine(const GeneralJob& job, const Line& line, const NearLine& near,
-                                     float* HWY_RESTRICT sums) {
+                                     std::span<const ScanInBlock, scans> group, float* HWY_RESTRICT sums) {
   const D d;
   const DI di;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
@@ -176,13 +185,19 @@ HWY_ATTR HWY_INLINE void AddNearLine(const GeneralJob& job, const Line& line, co
     Split(u, u_whole, u_part);
     Split(v, v_whole, v_part);
     const auto at = hn::Add(hn::Mul(v_whole, hn::Set(di, pitch)), u_whole);
-    hn::Vec<D> p00, p01, p10, p11;
-    GatherPairs(panel, at, every, p00, p01);
-    GatherPairs(panel + pitch, at, every, p10, p11);
-    const auto above = hn::MulAdd(u_part, hn::Sub(p01, p00), p00);
-    const auto below = hn::MulAdd(u_part, hn::Sub(p11, p10), p10);
-    const auto value = hn::MulAdd(v_part, hn::Sub(below, above), above);
-    hn::StoreU(hn::MulAdd(hn::Mul(inverse, inverse), value, hn::LoadU(d, sums + i)), d, sums + i);
+    const auto weight = hn::Mul(inverse, inverse);
+    float* HWY_RESTRICT target = sums + i;
+    for (const ScanInBlock& scan : group) {
+      const float* HWY_RESTRICT pixels = panel + scan.pixels;
+      hn::Vec<D> p00, p01, p10, p11;
+      GatherPairs(pixels, at, every, p00, p01);
+      GatherPairs(pixels + pitch, at, every, p10, p11);
+      const auto above = hn::MulAdd(u_part, hn::Sub(p01, p00), p00);
+      const auto below = hn::MulAdd(u_part, hn::Sub(p11, p10), p10);
+      const auto value = hn::MulAdd(v_part, hn::Sub(below, above), above);
+      hn::StoreU(hn::MulAdd(weight, value, hn::LoadU(d, target)), d, target);
+      target += kTileVoxels;
+    }
     x = hn::Add(x, hn::Set(d, static_cast<float>(lanes)));
   }
 }
@@ -201,11 +216,11 @@ bool Misses(const PanelBlock& block, const Line& line) {
   return false;
 }
 
-/// The same for any line, a voxel at a time and in double.
-void AddFarLine(const GeneralJob& job, const Line& line, float* sums) {
+/// The same for any line of one scan, a voxel at a time and in double.
+void AddFarLine(const GeneralJob& job, const Line& line, const ScanInBlock& scan, float* sums) {
   const PanelBlock& block = *job.block;
   if (Misses(block, line)) return;
-  const float* panel = job.pixels + block.first_pixel(line.view);
+  const float* panel = job.pixels + scan.pixels + block.first_pixel(line.view);
   for (std::int64_t i = 0; i < line.count; ++i) {
     const auto x = static_cast<double>(i);
     const double w = line.start[2] + line.step[2] * x;
@@ -229,45 +244,67 @@ void AddFarLine(const GeneralJob& job, const Line& line, float* sums) {
 
 /// A line that floats do not reach over, as two halves of which they may. Out of line: few lines are so.
 HWY_ATTR HWY_NOINLINE void AddHalves(const GeneralJob& job, const Line& line, std::int64_t x0, std::int64_t y,
-                                     std::int64_t z, float* sums) {
+                                     std::int64_t z, std::span<const ScanInBlock> group, float* sums) {
   constexpr std::int64_t kShortest = 32;
-  if (line.count <= kShortest) return AddFarLine(job, line, sums);
+  if (line.count <= kShortest) {
+    for (std::size_t scan = 0; scan < group.size(); ++scan, sums += kTileVoxels)
+      AddFarLine(job, line, group[scan], sums);
+    return;
+  }
   const std::int64_t first = (line.count / 2 + kShortest - 1) / kShortest * kShortest;
   for (const auto [begin, count] : {std::array{std::int64_t{0}, first}, std::array{first, line.count - first}}) {
     const Line half = PlaceLine(job, line.view, x0 + begin, y, z, count);
     NearLine near;
-    PlaceNear(*job.block, half, near) ? AddNearLine(job, half, near, sums + begin)
-                                      : AddHalves(job, half, x0 + begin, y, z, sums + begin);
+    PlaceNear(*job.block, half, near) ? AddNearLine(job, half, near, group, sums + begin)
+                                      : AddHalves(job, half, x0 + begin, y, z, group, sums + begin);
   }
 }
 
-/// Tiles [begin, end), all views.
-HWY_ATTR void GeneralTiles(const GeneralJob& job, std::int64_t begin, std::int64_t end) {
-  const D d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  HWY_ALIGN float sums[kTileX * kTileY * kTileZ];
-  const auto& volume = job.volume;
-  for (std::int64_t t = begin; t < end; ++t) {
-    const std::int64_t x0 = t % job.tiles_x * kTileX, nx = std::min(kTileX, volume.shape[2] - x0);
-    const std::int64_t y0 = t / job.tiles_x % job.tiles_y * kTileY, ny = std::min(kTileY, volume.shape[1] - y0);
-    const std::int64_t z0 = t / job.tiles_x / job.tiles_y * kTileZ, nz = std::min(kTileZ, volume.shape[0] - z0);
-    const std::int64_t count = (nx + lanes - 1) / lanes * lanes;
-    std::fill_n(sums, kTileX * kTileY * kTileZ, 0.F);
-    for (std::size_t k = 0; k < job.matrices.size(); ++k)
-      for (std::int64_t z = 0; z < nz; ++z)
-        for (std::int64_t y = 0; y < ny; ++y) {
-          const Line line = PlaceLine(job, static_cast<std::int64_t>(k), x0, y0 + y, z0 + z, count);
-          float* target = sums + (z * kTileY + y) * kTileX;
-          NearLine near;
-          PlaceNear(*job.block, line, near) ? AddNearLine(job, line, near, target)
-                                            : AddHalves(job, line, x0, y0 + y, z0 + z, target);
-        }
-    for (std::int64_t z = 0; z < nz; ++z)
-      for (std::int64_t y = 0; y < ny; ++y) {
-        const float* line = sums + (z * kTileY + y) * kTileX;
-        float* target = &volume(z0 + z, y0 + y, x0);
-        for (std::int64_t x = 0; x < nx; ++x) target[x] += line[x];
+/// sums += a tile's views, of each scan of a group.
+template <std::size_t scans>
+HWY_ATTR void SumTile(const GeneralJob& job, const Shape<3>& first, const Shape<3>& extent,
+                      std::span<const ScanInBlock, scans> group, float* sums) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(D()));
+  const std::int64_t count = (extent[2] + lanes - 1) / lanes * lanes;
+  for (std::size_t k = 0; k < job.matrices.size(); ++k)
+    for (std::int64_t z = 0; z < extent[0]; ++z)
+      for (std::int64_t y = 0; y < extent[1]; ++y) {
+        const Line line = PlaceLine(job, static_cast<std::int64_t>(k), first[2], first[1] + y, first[0] + z, count);
+        float* target = sums + (z * kTileY + y) * kTileX;
+        NearLine near;
+        PlaceNear(*job.block, line, near) ? AddNearLine(job, line, near, group, target)
+                                          : AddHalves(job, line, first[2], first[1] + y, first[0] + z, group, target);
       }
+}
+
+void AddTile(const GeneralJob& job, const float* sums, const Shape<3>& first, const Shape<3>& extent, float* volume) {
+  const ArrayView<float, 3> voxels{volume, {job.shape[0], job.shape[1], job.shape[2]}};
+  for (std::int64_t z = 0; z < extent[0]; ++z)
+    for (std::int64_t y = 0; y < extent[1]; ++y) {
+      const float* line = sums + (z * kTileY + y) * kTileX;
+      float* target = &voxels(first[0] + z, first[1] + y, first[2]);
+      for (std::int64_t x = 0; x < extent[2]; ++x) target[x] += line[x];
+    }
+}
+
+/// Tiles [begin, end), all views: those of the first group of scans, then those of the next.
+HWY_ATTR void GeneralTiles(const GeneralJob& job, std::int64_t begin, std::int64_t end) {
+  HWY_ALIGN float sums[kMostTogether * kTileVoxels];
+  for (std::int64_t t = begin; t < end; ++t) {
+    const Shape<3> first{t / job.tiles_x / job.tiles_y % job.tiles_z * kTileZ, t / job.tiles_x % job.tiles_y * kTileY,
+                         t % job.tiles_x * kTileX};
+    const Shape<3> extent{std::min(kTileZ, job.shape[0] - first[0]), std::min(kTileY, job.shape[1] - first[1]),
+                          std::min(kTileX, job.shape[2] - first[2])};
+    const auto first_scan = static_cast<std::size_t>(t / job.tiles_x / job.tiles_y / job.tiles_z * job.group);
+    const std::span<const ScanInBlock> group = std::span(job.scans).subspan(
+        first_scan, std::min(static_cast<std::size_t>(job.group), job.scans.size() - first_scan));
+    std::fill_n(sums, static_cast<std::int64_t>(group.size()) * kTileVoxels, 0.F);
+    if (group.size() == 1)
+      SumTile(job, first, extent, group.first<1>(), sums);  // without the loop over scans: a twentieth of the time
+    else
+      SumTile(job, first, extent, group, sums);
+    for (std::size_t scan = 0; scan < group.size(); ++scan)
+      AddTile(job, sums + static_cast<std::int64_t>(scan) * kTileVoxels, first, extent, group[scan].volume);
   }
 }
 
@@ -279,12 +316,17 @@ namespace kiban::ct::cpu {
 HWY_EXPORT(GeneralTiles);
 
 void backproject_general(Stream& stream, const PanelBlock& block, std::span<const ProjectionMatrix> matrices,
-                         Span<float, 3> volume) {
-  GeneralJob job{&block, matrices, block.pixels.host().data, volume.host(), 0, 0};
-  job.tiles_x = (job.volume.shape[2] + kTileX - 1) / kTileX;
-  job.tiles_y = (job.volume.shape[1] + kTileY - 1) / kTileY;
-  const std::int64_t tiles_z = (job.volume.shape[0] + kTileZ - 1) / kTileZ;
-  parallel_for(stream, job.tiles_x * job.tiles_y * tiles_z, 1, [&](std::int64_t begin, std::int64_t end) {
+                         ScanVolumes volumes) {
+  const Shape<3> shape = shape_of(volumes);
+  GeneralJob job{&block, matrices, block.pixels.host().data, scans_in(block, volumes), shape, 1, 0, 0, 0};
+  job.tiles_x = (shape[2] + kTileX - 1) / kTileX;
+  job.tiles_y = (shape[1] + kTileY - 1) / kTileY;
+  job.tiles_z = (shape[0] + kTileZ - 1) / kTileZ;
+  const std::int64_t tiles = job.tiles_x * job.tiles_y * job.tiles_z;
+  const auto scans = static_cast<std::int64_t>(job.scans.size());
+  job.group = scans_placed_together(scans, kMostTogether, tiles, stream.threads());
+  const std::int64_t groups = (scans + job.group - 1) / job.group;
+  parallel_for(stream, groups * tiles, 1, [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(GeneralTiles)(job, begin, end);
   });
 }
