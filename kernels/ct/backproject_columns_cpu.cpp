@@ -64,7 +64,8 @@ struct Column {
 };
 
 /// False if the column misses the panel.
-HWY_ATTR HWY_INLINE bool Place(const ColumnJob& job, std::int64_t view, std::int64_t ib, std::int64_t ic, Column& column) {
+HWY_ATTR HWY_INLINE bool Place(const ColumnJob& job, std::int64_t view, std::int64_t ib, std::int64_t ic,
+                               Column& column) {
   const ProjectionMatrix& p = job.matrices[static_cast<std::size_t>(view)];
   const auto b = static_cast<double>(ib);
   const auto c = static_cast<double>(ic);
@@ -115,9 +116,8 @@ HWY_INLINE Rows Touched(const ColumnJob& job, const Column& column) {
 
 /// Blends the two detector columns over those rows: line[kLineZeros + v - first]. What lies before is left.
 ///   pixels          from the first scan's to those of this one
-///   ends_in_zeros   the line ends in zeros already: a column of as many rows was blended before
 HWY_ATTR HWY_INLINE void Blend(const ColumnJob& job, const Column& column, std::int64_t pixels, const Rows& rows,
-                               bool ends_in_zeros, float* HWY_RESTRICT line) {
+                               float* HWY_RESTRICT line) {
   const D d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const float* HWY_RESTRICT low = column.low + pixels + rows.first;
@@ -128,9 +128,7 @@ HWY_ATTR HWY_INLINE void Blend(const ColumnJob& job, const Column& column, std::
   for (; r < rows.count; r += lanes)  // may run into the panel's margin, which is zero
     hn::Store(hn::MulAdd(high_weight, hn::LoadU(d, high + r), hn::Mul(low_weight, hn::LoadU(d, low + r))), d,
               line + kLineZeros + r);
-  if (ends_in_zeros) return;
-  const auto zero = hn::Zero(d);
-  for (std::int64_t z = 0; z < kLineZeros; z += lanes) hn::Store(zero, d, line + kLineZeros + r + z);
+  for (std::int64_t z = 0; z < kLineZeros; z += lanes) hn::Store(hn::Zero(d), d, line + kLineZeros + r + z);
 }
 
 /// A position along the line in steps of a vector: an integer and a fraction, for a float holds a thousand pixels to no
@@ -258,8 +256,8 @@ struct Blended {
 /// sums += the line, for one view of one column of voxels of one scan.
 HWY_ATTR HWY_INLINE void Walk(const ColumnJob& job, const Blended& blended) {
   const Column& column = blended.column;
-  const double start = column.start + column.step * static_cast<double>(column.begin) -
-                       static_cast<double>(blended.first - kLineZeros);
+  const double start =
+      column.start + column.step * static_cast<double>(column.begin) - static_cast<double>(blended.first - kLineZeros);
   const std::int64_t count = column.end - column.begin;
   if (HWY_MAX_BYTES >= 32 && std::abs(column.step) <= 2)
     WalkByPermutation(blended.line, start, column.step, count, blended.sums);
@@ -288,7 +286,7 @@ HWY_ATTR void AddRow(const ColumnJob& job, std::int64_t view, std::int64_t b0, s
     const Rows rows = Touched(job, column);
     for (std::size_t scan = 0; scan < group.size(); ++scan, target += tile_size) {
       const Blended next{column, rows.first, last.line == lines ? lines + line_pitch : lines, target};
-      Blend(job, column, group[scan].pixels, rows, scan > 1, next.line);
+      Blend(job, column, group[scan].pixels, rows, next.line);
       if (last.line) Walk(job, last);
       last = next;
     }
