@@ -122,8 +122,7 @@ HWY_ATTR HWY_INLINE void Blend(const ColumnJob& job, const Column& column, std::
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const float* HWY_RESTRICT low = column.low + pixels + rows.first;
   const float* HWY_RESTRICT high = low + job.block->pitch();
-  const auto low_weight = hn::Set(d, column.low_weight);
-  const auto high_weight = hn::Set(d, column.high_weight);
+  const auto low_weight = hn::Set(d, column.low_weight), high_weight = hn::Set(d, column.high_weight);
   std::int64_t r = 0;
   for (; r < rows.count; r += lanes)  // may run into the panel's margin, which is zero
     hn::Store(hn::MulAdd(high_weight, hn::LoadU(d, high + r), hn::Mul(low_weight, hn::LoadU(d, low + r))), d,
@@ -249,8 +248,7 @@ void AddFarApart(const PanelBlock& block, const Column& column, std::int64_t pix
 struct Blended {
   Column column;
   std::int64_t first;  ///< pixel of line[kLineZeros]
-  float* line;
-  float* sums;
+  float *line, *sums;
 };
 
 /// sums += the line, for one view of one column of voxels of one scan.
@@ -258,12 +256,11 @@ HWY_ATTR HWY_INLINE void Walk(const ColumnJob& job, const Blended& blended) {
   const Column& column = blended.column;
   const double start =
       column.start + column.step * static_cast<double>(column.begin) - static_cast<double>(blended.first - kLineZeros);
-  const std::int64_t count = column.end - column.begin;
+  const std::int64_t last = job.block->rows - blended.first + kLineZeros + 2, count = column.end - column.begin;
   if (HWY_MAX_BYTES >= 32 && std::abs(column.step) <= 2)
     WalkByPermutation(blended.line, start, column.step, count, blended.sums);
   else
-    WalkByGather(blended.line, job.block->rows - blended.first + kLineZeros + 2, start, column.step, count,
-                 blended.sums);
+    WalkByGather(blended.line, last, start, column.step, count, blended.sums);
 }
 
 /// One view of the columns (b0 ... b0 + nb, c) of each scan of a group. Each is walked after the next one was blended:
