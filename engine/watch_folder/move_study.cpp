@@ -39,7 +39,9 @@ void write_all(int file, const char* bytes, std::size_t count) {
   while (count > 0) {
     const ssize_t written = write(file, bytes, count);
     if (written < 0 && errno != EINTR) fail("writing", errno);
-    if (written > 0) bytes += written, count -= static_cast<std::size_t>(written);
+    if (written <= 0) continue;
+    bytes += written;
+    count -= static_cast<std::size_t>(written);
   }
 }
 
@@ -65,7 +67,7 @@ void write_reason(const fs::path& path, const std::string& reason) {
   flush_folder(path.parent_path());
 }
 
-void copy_file(const fs::path& from, const fs::path& to) {
+void copy_one(const fs::path& from, const fs::path& to) {
   constexpr std::size_t block = 1 << 20;
   const auto buffer = std::make_unique<char[]>(block);
   const File source(from, O_RDONLY | O_NOFOLLOW), target(to, O_WRONLY | O_CREAT | O_EXCL);
@@ -88,7 +90,7 @@ void copy_tree(const fs::path& from, const fs::path& to) {
     else if (entry.is_directory())
       copy_tree(entry.path(), target);
     else if (entry.is_regular_file())
-      copy_file(entry.path(), target);
+      copy_one(entry.path(), target);
     else
       fail("copying a special file", EINVAL);
   }

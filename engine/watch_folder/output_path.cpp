@@ -39,7 +39,8 @@ std::string safe_name(std::string_view text) {
   std::string name(text);
   std::ranges::replace_if(
       name, [](char letter) { return !is_safe(letter); }, '_');
-  if (name.empty() || name[0] == '.' || name[0] == '-') name = "_" + name.substr(name.empty() ? 0 : 1);
+  if (name.empty()) name = "_";
+  if (name[0] == '.' || name[0] == '-') name[0] = '_';
   if (name == text && name.size() <= longest) return name;
   return name.substr(0, longest - digits - 1) + "-" + sha256_hex(text).substr(0, digits);
 }

@@ -261,7 +261,7 @@ std::vector<std::string> WatchRule::tag_names() const {
   std::set<std::string> names;
   for (const TagCondition& condition : tags) names.insert(condition.name);
   for (const auto& [port, path] : outputs)
-    for (const std::string& name : path.tags()) names.insert(name);
+    for (const std::string& tag : path.tags()) names.insert(tag);
   return {names.begin(), names.end()};
 }
 
