@@ -9,6 +9,7 @@
 
 #include "bindings/cli/commands.hpp"
 #include "bindings/cli/interrupt.hpp"
+#include "bindings/cli/watch_folder_command.hpp"
 #include "engine/nearest_name.hpp"
 #include "kernels/core/error.hpp"
 
@@ -20,7 +21,8 @@ constexpr const char* kUsage =
     "  ops [NAME]      list the operations, or describe one\n"
     "  devices         list the devices and instruction sets\n"
     "  version         print the version\n"
-    "  run OPERATION   run one; `kiban run OPERATION --help` describes its options\n\n"
+    "  run OPERATION   run one; `kiban run OPERATION --help` describes its options\n"
+    "  watch-folder DIR --rules FILE   turn the study folders of a folder into jobs\n\n"
     "Exit status: 0 done, 2 usage, 3 bad input or an output that cannot be written, 4 device, 1 anything else;\n"
     "130 and 143 after Ctrl-C and SIGTERM. No partial output is left behind.\n";
 
@@ -36,6 +38,7 @@ int dispatch(const engine::Registry& registry, const Arguments& arguments) {
   if (command == "devices") return devices_command(rest);
   if (command == "version" || command == "--version") return version_command(rest);
   if (command == "run") return run_command(registry, rest);
+  if (command == "watch-folder") return watch_folder_command(registry, rest);
   const std::string hint = engine::suggestion(command, {"ops", "devices", "version", "run"});
   throw Error(ErrorCode::usage, fmt::format("there is no command {}{}", command,
                                             hint.empty() ? "; use ops, devices, version or run" : hint));

@@ -10,7 +10,7 @@
 #include <system_error>
 
 #include "engine/fault_point.hpp"
-#include "engine/watch_folder/sha256.hpp"
+#include "engine/queue/sha256.hpp"
 #include "engine/watch_folder/study.hpp"
 #include "kernels/core/error.hpp"
 
@@ -135,14 +135,16 @@ fs::path move_study(const fs::path& study, const fs::path& into, const std::stri
   constexpr std::size_t longest = 200;  // with a number and ".reason.txt" behind it
   constexpr int most_numbers = 10'000;
   std::string name = study.filename().string();
-  if (name.size() > longest) name = name.substr(0, longest - 9) + "-" + sha256_hex(name).substr(0, 8);
+  if (name.size() > longest) name = name.substr(0, longest - 9) + "-" + sha256(name).substr(0, 8);
   try {
     for (int number = 1; number <= most_numbers; ++number) {
       const std::string numbered = number == 1 ? name : fmt::format("{}-{}", name, number);
       if (fs::exists(fs::symlink_status(into / numbered))) continue;
       if (!reason.empty()) write_reason(into / (numbered + ".reason.txt"), reason);
+      fault_point("watch.reason");
+      if (!move_to(study, into / numbered)) continue;
       fault_point("watch.move");
-      if (move_to(study, into / numbered)) return into / numbered;
+      return into / numbered;
     }
   } catch (const fs::filesystem_error& error) {
     fail("copying", error.code().value());

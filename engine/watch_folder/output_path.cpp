@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "engine/nearest_name.hpp"
-#include "engine/watch_folder/sha256.hpp"
+#include "engine/queue/sha256.hpp"
 #include "kernels/core/error.hpp"
 
 namespace kiban::engine {
@@ -39,10 +39,9 @@ std::string safe_name(std::string_view text) {
   std::string name(text);
   std::ranges::replace_if(
       name, [](char letter) { return !is_safe(letter); }, '_');
-  if (name.empty()) name = "_";
-  if (name[0] == '.' || name[0] == '-') name[0] = '_';
+  if (name.empty() || name[0] == '.' || name[0] == '-') name.replace(0, 1, 1, '_');
   if (name == text && name.size() <= longest) return name;
-  return name.substr(0, longest - digits - 1) + "-" + sha256_hex(text).substr(0, digits);
+  return name.substr(0, longest - digits - 1) + "-" + sha256(text).substr(0, digits);
 }
 
 OutputPath OutputPath::parse(std::string_view text) {

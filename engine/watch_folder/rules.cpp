@@ -8,7 +8,7 @@
 #include <fstream>
 #include <set>
 
-#include "engine/watch_folder/sha256.hpp"
+#include "engine/queue/sha256.hpp"
 #include "engine/watch_folder/toml_section.hpp"
 #include "kernels/core/error.hpp"
 
@@ -70,8 +70,7 @@ WatchSettings read_settings(const TomlSection& section, const Context& context) 
   if (settings.done == settings.unmatched)
     section.refuse(line("done"), "done and unmatched are the same folder; name two");
   // Content keys are the submitter's own: of two watched folders each has its own, unless the site says otherwise.
-  settings.submitter =
-      section.text("submitter").value_or("watch-" + sha256_hex(context.watched.string()).substr(0, 16));
+  settings.submitter = section.text("submitter").value_or("watch-" + sha256(context.watched.string()).substr(0, 16));
   return settings;
 }
 

@@ -13,7 +13,7 @@
 #include <system_error>
 
 #include "engine/progress.hpp"
-#include "engine/watch_folder/sha256.hpp"
+#include "engine/watch_folder/streamed_sha256.hpp"
 #include "kernels/core/error.hpp"
 
 namespace kiban::engine {
@@ -71,7 +71,7 @@ class Walk {
   void finish() {
     std::ranges::sort(lines_);
     std::ranges::sort(study_.files);
-    Sha256 sum;
+    StreamedSha256 sum;
     for (const std::string& line : lines_) sum.add_counted(line);
     study_.fingerprint = sum.hex();
   }
@@ -125,7 +125,7 @@ std::optional<Study> look_at(const fs::path& folder, const std::string& marker) 
 std::string content_key(const Study& study, const std::function<bool()>& stop) {
   constexpr std::size_t block = 1 << 20;
   const auto buffer = std::make_unique<char[]>(block);
-  Sha256 sum;
+  StreamedSha256 sum;
   sum.add("kiban study 1\n");
   for (std::size_t i = 0; i < study.files.size(); ++i) {
     const auto refuse = [&] {
@@ -140,7 +140,7 @@ std::string content_key(const Study& study, const std::function<bool()>& stop) {
       errno = EINVAL;
       refuse();
     }
-    Sha256 content;
+    StreamedSha256 content;
     for (;;) {
       if (stop()) throw Cancelled();
       const ssize_t got = read(file.number, buffer.get(), block);

@@ -15,8 +15,8 @@
 
 #include "engine/fault_point.hpp"
 #include "engine/progress.hpp"
+#include "engine/queue/sha256.hpp"
 #include "engine/watch_folder/move_study.hpp"
-#include "engine/watch_folder/sha256.hpp"
 #include "kernels/core/error.hpp"
 
 namespace kiban::engine {
@@ -226,7 +226,7 @@ std::string FolderWatcher::submitted_id(Tracked& tracked, const Submission& subm
         submission.key == jobs[0].submission.key) {
       // That one never ran, and its folder has other content by now: this folder's has a key of its own.
       Submission own = submission;
-      own.key = own.key.substr(0, 40) + "-" + sha256_hex(nlohmann::json(own.inputs).dump()).substr(0, 23);
+      own.key = own.key.substr(0, 40) + "-" + sha256(nlohmann::json(own.inputs).dump()).substr(0, 23);
       return submitted_id(tracked, own);
     }
     tell("submitted", tracked, {{"job", jobs[0].id}, {"existed", true}});

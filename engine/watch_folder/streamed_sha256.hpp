@@ -7,10 +7,10 @@
 namespace kiban::engine {
 
 /// SHA-256 of bytes that come in pieces.
-class Sha256 {
+class StreamedSha256 {
  public:
-  Sha256();
-  ~Sha256();
+  StreamedSha256();
+  ~StreamedSha256();
   void add(const void* bytes, std::size_t count);
   void add(std::string_view bytes) { add(bytes.data(), bytes.size()); }
   /// The length first, so that two texts in a row are not taken for two others.
@@ -22,7 +22,5 @@ class Sha256 {
   struct State;
   std::unique_ptr<State> state_;
 };
-
-std::string sha256_hex(std::string_view bytes);
 
 }  // namespace kiban::engine
