@@ -1,6 +1,3 @@
-#include "bindings/cli/watch_folder_command.hpp"
-
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -9,6 +6,7 @@
 #include "bindings/cli/commands.hpp"
 #include "bindings/cli/interrupt.hpp"
 #include "engine/watch_folder/watcher.hpp"
+#include "engine/worker/worker_log.hpp"
 #include "io/dicom_reader.hpp"
 #include "kernels/core/error.hpp"
 
@@ -35,43 +33,52 @@ engine::TagReader dicom_tags() {
   return reader;
 }
 
-void print_line(nlohmann::json line) {
-  const std::int64_t now_ms = engine::machine_clock().wall_us() / 1000;
-  line["time"] =
-      fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<std::time_t>(now_ms / 1000)), now_ms % 1000);
-  fmt::print("{}\n", one_line(line));
-  std::fflush(stdout);
+int watch_folder(const engine::Registry& registry, const CommandArguments& given) {
+  const engine::Values& values = given.options.values;
+  std::error_code failed;
+  const fs::path watched = fs::canonical(given.places[0], failed);
+  if (failed || !fs::is_directory(watched, failed))
+    throw Error(ErrorCode::input, fmt::format("{}: is not a folder; make it, or name another", given.places[0]));
+  const engine::TagReader reader = dicom_tags();
+  const engine::WatchRules rules = engine::read_watch_rules(values.text("rules"), watched, registry, reader);
+  if (values.flag("check")) {
+    if (values.flag("json"))
+      fmt::print("{}\n", one_line({{"rules", rules.rules.size()}}));
+    else
+      fmt::print("{}: {} rules, without a mistake\n", values.text("rules"), rules.rules.size());
+    return 0;
+  }
+  const auto queue = queue_of(values);
+  engine::WorkerLog log(stderr);
+  engine::FolderWatcher watcher(watched, rules, reader, *queue,
+                                [&](const char* event, const nlohmann::json& fields) { log.write(event, fields); });
+  watch_signals();
+  log.write("watching", {{"rules", rules.rules.size()}});
+  watcher.run([] { return received_signal() != 0; });
+  log.write("stopped");
+  if (values.flag("json")) fmt::print("{}\n", one_line({{"ended", "stopped"}, {"signal", received_signal()}}));
+  return 0;
 }
 
 }  // namespace
 
-int watch_folder_command(const engine::Registry& registry, const Arguments& arguments) {
-  CLI::App app("Turns the study folders of a folder into jobs: docs/watch-folder.md", "kiban watch-folder");
-  std::string folder, rules_file, url;
-  bool check = false;
-  app.add_option("DIR", folder, "The folder to watch")->required();
-  app.add_option("--rules", rules_file, "The rules, a TOML file")->required();
-  app.add_option("--queue", url, "The queue; without it KIBAN_QUEUE, else the user's own");
-  app.add_flag("--check", check, "Check the rules, and stop");
-  if (parse(app, arguments) == Parsed::help_asked) return 0;
-
-  std::error_code failed;
-  const fs::path watched = fs::canonical(folder, failed);
-  if (failed || !fs::is_directory(watched, failed))
-    throw Error(ErrorCode::input, fmt::format("{}: is not a folder; make it, or name another", folder));
-  const engine::TagReader reader = dicom_tags();
-  const engine::WatchRules rules = engine::read_watch_rules(rules_file, watched, registry, reader);
-  if (check) {
-    fmt::print("{}: {} rules, no mistake found\n", rules_file, rules.rules.size());
-    return 0;
-  }
-  const auto queue = engine::open_queue(url);
-  engine::FolderWatcher watcher(watched, rules, reader, *queue, print_line);
-  watch_signals();
-  print_line({{"event", "watching"}, {"rules", rules.rules.size()}});
-  watcher.run([] { return received_signal() != 0; });
-  print_line({{"event", "stopped"}});
-  return 0;
+std::vector<Command> watch_folder_commands() {
+  using engine::Parameter;
+  Command command;
+  command.name = "watch-folder";
+  command.summary = "Submits every study folder that is complete as a job, by rules, and moves it when it is done";
+  command.places = "DIR";
+  command.least_places = command.most_places = 1;
+  command.options = {{Parameter::text("rules", "The rules, a TOML file: docs/watch-folder.md").must_be_given(),
+                      Parameter::flag("check", "Only check the rules"), queue_option(),
+                      json_option("why it ended, or what --check found")},
+                     {}};
+  command.notes = {
+      "Runs until SIGTERM or Ctrl-C; what was not submitted is found again at the next start, what was is not "
+      "submitted twice.",
+      "The log, on standard error, has ids, codes, stages and times; never values, paths or names."};
+  command.run = watch_folder;
+  return {command};
 }
 
 }  // namespace kiban::cli

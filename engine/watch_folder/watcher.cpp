@@ -102,9 +102,8 @@ void FolderWatcher::find_earlier_jobs() {
 }
 
 void FolderWatcher::tell(const char* event, const Tracked& tracked, nlohmann::json more) const {
-  more["event"] = event;
   more["study"] = tracked.number;
-  log_(more);
+  log_(event, more);
 }
 
 bool FolderWatcher::is_study(const fs::directory_entry& entry) const {

@@ -20,7 +20,7 @@ namespace kiban::engine {
 class FolderWatcher {
  public:
   /// What is told of it: ids, codes, stages and times; never values, paths or names.
-  using Log = std::function<void(const nlohmann::json&)>;
+  using Log = std::function<void(const char* event, const nlohmann::json& fields)>;
 
   /// Makes the folders that the settings name.
   ///   watched   without links

@@ -56,7 +56,11 @@ struct Watched {
     write_text(folder / "rules.toml", rules);
     watcher.emplace(
         in, engine::read_watch_rules(folder / "rules.toml", in, small_registry(), small_tags()), small_tags(), *queue,
-        [this](const nlohmann::json& line) { log.push_back(line); }, clock);
+        [this](const char* event, nlohmann::json line) {
+          line["event"] = event;
+          log.push_back(line);
+        },
+        clock);
   }
   void look(std::int64_t after_s = 0) {
     clock.boot_s += after_s;

@@ -267,7 +267,7 @@ TEST(FolderWatcher, OneAtATime) {
             engine::FolderWatcher(
                 watched.in,
                 engine::read_watch_rules(watched.folder / "rules.toml", watched.in, small_registry(), small_tags()),
-                small_tags(), *watched.queue, [](const nlohmann::json&) {}, watched.clock);
+                small_tags(), *watched.queue, [](const char*, const nlohmann::json&) {}, watched.clock);
           },
           ErrorCode::input)
           .find("watched by another process"),
