@@ -56,8 +56,8 @@ class WatchFolder : public QueueTest {
 TEST_F(WatchFolder, AStudyBecomesAResultByQuietAndByMarker) {
   Process watcher(watch({"--json"}));
   drop("quiet");
-  drop("marked", "NECK-2", "another content");
-  mark("marked");
+  drop("by-marker", "NECK-2", "another content");
+  mark("by-marker");
   ASSERT_TRUE(eventually([&] { return jobs() == 2; }));
   work();
   ASSERT_TRUE(eventually([&] { return files(done) == 2; }));
@@ -66,11 +66,11 @@ TEST_F(WatchFolder, AStudyBecomesAResultByQuietAndByMarker) {
   EXPECT_EQ(nlohmann::json::parse(finished.out)["ended"], "stopped");
 
   const Volume before = io::read_volume(input);
-  for (const char* name : {"quiet-CT.mha", "marked-CT.mha"}) {
+  for (const char* name : {"quiet-CT.mha", "by-marker-CT.mha"}) {
     const Volume after = io::read_volume(results / name);
     EXPECT_EQ(after.values.host()(2, 3, 4), 3 * before.values.host()(2, 3, 4)) << name;
   }
-  for (const char* secret : {"quiet-", "marked", "/", "Secret", "HEAD", "NECK", "heads"})
+  for (const char* secret : {"quiet", "by-marker", "/", "Secret", "HEAD", "NECK", "heads"})
     EXPECT_EQ(finished.err.find(secret), std::string::npos) << secret << " in the log:\n" << finished.err;
   EXPECT_NE(finished.err.find("\"event\":\"submitted\""), std::string::npos) << finished.err;
 }
