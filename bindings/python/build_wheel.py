@@ -28,6 +28,7 @@ READ = {
 # Inside Kiban's own libraries: headers and archives.
 COMPILED_IN = {
     "libhdf5-103-1": "BSD-3-Clause", "libaec0": "BSD-2-Clause", "nlohmann-json3-dev": "MIT", "libcli11-dev": "BSD-3-Clause",
+    "libtomlplusplus-dev": "MIT",
     "python3-pythran": "BSD-3-Clause, of which only pocketfft is here",
 }
 LARGEST_MIB = 60
