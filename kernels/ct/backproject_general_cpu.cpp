@@ -106,6 +106,18 @@ HWY_ATTR HWY_INLINE void Split(hn::Vec<D> x, hn::Vec<DI>& whole, hn::Vec<D>& par
 #endif
 }
 
+/// 1/x to a unit in the last place: on AVX-512 an estimate of 14 bits, which one step of Newton's doubles, takes less
+/// time than a division.
+HWY_ATTR HWY_INLINE hn::Vec<D> Reciprocal(hn::Vec<D> x) {
+  const auto one = hn::Set(D(), 1.F);
+#if HWY_TARGET == HWY_AVX3
+  const auto estimate = hn::ApproximateReciprocal(x);
+  return hn::MulAdd(estimate, hn::NegMulAdd(x, estimate, one), estimate);
+#else
+  return hn::Div(one, x);
+#endif
+}
+
 /// Of one line of voxels along x in one view.
 struct Line {
   std::int64_t view, count;
@@ -114,6 +126,7 @@ struct Line {
 
 /// The same from the line's middle, where a pixel (u0, v0) is what u and v are counted from.
 struct NearLine {
+  bool inside;  ///< all of it falls between pixels of the panel
   std::int64_t u0, v0;
   float middle[3], step[3];
 };
@@ -129,6 +142,19 @@ HWY_INLINE Line PlaceLine(const GeneralJob& job, std::int64_t view, std::int64_t
     line.step[r] = m[0];
   }
   return line;
+}
+
+/// Whether both ends fall between pixels, and so all that lies before the source between them.
+HWY_INLINE bool Inside(const PanelBlock& block, const Line& line) {
+  bool inside = true;
+  for (int r = 0; r < 2; ++r) {
+    const auto last = static_cast<double>((r == 0 ? block.columns : block.rows) - 1);
+    for (const double x : {0.0, static_cast<double>(line.count)}) {
+      const double along = line.start[r] + x * line.step[r], w = line.start[2] + x * line.step[2];
+      inside = inside && along > 0 && along < last * w;
+    }
+  }
+  return inside;
 }
 
 /// False unless floats will do: all voxels well before the source, and within reach of one pixel of the panel.
@@ -147,6 +173,7 @@ HWY_INLINE bool PlaceNear(const PanelBlock& block, const Line& line, NearLine& n
     near.middle[r] = static_cast<float>(from_pixel);
     near.step[r] = static_cast<float>(step);
   }
+  near.inside = Inside(block, line);
   near.u0 = static_cast<std::int64_t>(pixel[0]), near.v0 = static_cast<std::int64_t>(pixel[1]);
   near.middle[2] = static_cast<float>(w), near.step[2] = static_cast<float>(line.step[2]);
   return true;
@@ -167,7 +194,6 @@ HWY_ATTR HWY_INLINE void AddNearLine(const GeneralJob& job, const Line& line, co
   const auto u_high = hn::Set(d, static_cast<float>(block.columns - near.u0));
   const auto v_low = hn::Set(d, static_cast<float>(-1 - near.v0));
   const auto v_high = hn::Set(d, static_cast<float>(block.rows - near.v0));
-  const auto one = hn::Set(d, 1.F);
   const auto u_middle = hn::Set(d, near.middle[0]), u_step = hn::Set(d, near.step[0]);
   const auto v_middle = hn::Set(d, near.middle[1]), v_step = hn::Set(d, near.step[1]);
   const auto w_middle = hn::Set(d, near.middle[2]), w_step = hn::Set(d, near.step[2]);
@@ -175,11 +201,13 @@ HWY_ATTR HWY_INLINE void AddNearLine(const GeneralJob& job, const Line& line, co
   const auto every = hn::FirstN(d, static_cast<std::size_t>(count));
   auto x = hn::Iota(d, -0.5F * static_cast<float>(static_cast<std::int32_t>(count)));
   for (std::int64_t i = 0; i < count; i += lanes) {
-    const auto inverse = hn::Div(one, hn::MulAdd(w_step, x, w_middle));
+    const auto inverse = Reciprocal(hn::MulAdd(w_step, x, w_middle));
     auto u = hn::Mul(hn::MulAdd(u_step, x, u_middle), inverse);
     auto v = hn::Mul(hn::MulAdd(v_step, x, v_middle), inverse);
-    u = hn::Min(hn::Max(u, u_low), u_high);
-    v = hn::Min(hn::Max(v, v_low), v_high);
+    if (!near.inside) {
+      u = hn::Min(hn::Max(u, u_low), u_high);
+      v = hn::Min(hn::Max(v, v_low), v_high);
+    }
     hn::Vec<DI> u_whole, v_whole;
     hn::Vec<D> u_part, v_part;
     Split(u, u_whole, u_part);
