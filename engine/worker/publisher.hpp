@@ -37,7 +37,10 @@ class Publisher {
   void work(const std::stop_token& stop);
   void look(const std::stop_token& stop);
   void look_once();
-  void publish_one(const Result& result);
+  /// Whether it went well, as the queue is to be told.
+  PublishOutcome publish_one(const Result& result);
+  void tell(std::unique_lock<std::mutex>& lock);
+  void tell(const std::vector<PublishOutcome>& group);
 
   Queue& queue_;
   WorkerLog& log_;
