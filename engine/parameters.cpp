@@ -304,6 +304,12 @@ nlohmann::json Values::json() const {
   return json;
 }
 
+nlohmann::json Values::given_json() const {
+  nlohmann::json json = nlohmann::json::object();
+  for (const std::string& name : given_) json[name] = to_json(values_.at(name));
+  return json;
+}
+
 template <class T>
 const T& Values::get(const std::string& name) const {
   const auto found = values_.find(name);

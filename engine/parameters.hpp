@@ -87,6 +87,8 @@ class Values {
   const Reals3& reals3(const std::string& name) const { return get<Reals3>(name); }
 
   nlohmann::json json() const;
+  /// Only what the request gave: read again, it gives the same values, and `given` the same answers.
+  nlohmann::json given_json() const;
 
  private:
   template <class T>

@@ -24,22 +24,6 @@ std::filesystem::path resolved(const std::filesystem::path& path) {
   return failed ? path : full;
 }
 
-/// An output that replaced an input, or another output, would lose it.
-void require_different_files(const Operation& operation, const Request& request) {
-  std::map<std::filesystem::path, const Port*> taken;
-  for (const Port& port : operation.ports) {
-    if (!request.uses(port.name) || request.in_memory(port.name)) continue;
-    const bool reads = port.direction == PortDirection::in;
-    const std::filesystem::path& path = request.path(port.name);
-    for (const std::filesystem::path& file : reads ? files_behind(port.kind, path) : std::vector{path}) {
-      const auto [place, is_new] = taken.try_emplace(resolved(file), &port);
-      if (!is_new && !(reads && place->second->direction == PortDirection::in))
-        throw Error(ErrorCode::usage, fmt::format("{} and {} are the same file, {}; name another one",
-                                                  place->second->name, port.name, file.string()));
-    }
-  }
-}
-
 std::string human_bytes(std::size_t bytes) {
   const double gib = static_cast<double>(bytes) / (1 << 30);
   return gib >= 0.1 ? fmt::format("{:.1f} GiB", gib) : fmt::format("{:.1f} MiB", gib * 1024);
@@ -101,6 +85,21 @@ class StopBetweenPieces {
 };
 
 }  // namespace
+
+void require_different_files(const Operation& operation, const Request& request) {
+  std::map<std::filesystem::path, const Port*> taken;
+  for (const Port& port : operation.ports) {
+    if (!request.uses(port.name) || request.in_memory(port.name)) continue;
+    const bool reads = port.direction == PortDirection::in;
+    const std::filesystem::path& path = request.path(port.name);
+    for (const std::filesystem::path& file : reads ? files_behind(port.kind, path) : std::vector{path}) {
+      const auto [place, is_new] = taken.try_emplace(resolved(file), &port);
+      if (!is_new && !(reads && place->second->direction == PortDirection::in))
+        throw Error(ErrorCode::usage, fmt::format("{} and {} are the same file, {}; name another one",
+                                                  place->second->name, port.name, file.string()));
+    }
+  }
+}
 
 Report run(const Operation& operation, const Request& request, Stream& stream, Progress& progress) {
   progress.enter("load");

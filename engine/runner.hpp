@@ -28,6 +28,9 @@ struct Report {
 /// beside a header. The runner keeps outputs off them. Defined where formats are known, in engine/operations/.
 std::vector<std::filesystem::path> files_behind(PortKind kind, const std::filesystem::path& path);
 
+/// An output that replaced an input, or another output, would lose it. Errors: usage (names both).
+void require_different_files(const Operation& operation, const Request& request);
+
 /// Loads, plans, runs and stores one request.
 /// Errors: usage (an output is a file of an input, or of another output) · input (files, data, no folder for an output,
 /// more host memory than is free) · device (missing, or too small) · Cancelled. After any of them no output appears.
