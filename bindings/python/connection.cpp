@@ -1,7 +1,5 @@
 #include "bindings/python/connection.hpp"
 
-#include <pthread.h>
-
 #include <set>
 
 namespace kiban::python {
@@ -14,29 +12,27 @@ struct Connections {
 };
 Connections* connections = new Connections;
 
+}  // namespace
+
 void before_fork() {
   connections->mutex.lock();
   for (Connection* each : connections->all) each->close_before_fork();
 }
 
-void in_parent() {
+void after_fork_in_parent() {
   for (Connection* each : connections->all) each->after_fork(false);
   connections->mutex.unlock();
 }
 
-/// Alone, and under another thread id: what was locked for the fork is not the child's to unlock, but to replace.
-void in_child() {
+/// Under another thread id: what was locked for the fork is not the child's to unlock, but to replace.
+void after_fork_in_child() {
   for (Connection* each : connections->all) each->after_fork(true);
   auto* fresh = new Connections;
   fresh->all.swap(connections->all);
   connections = fresh;
 }
 
-}  // namespace
-
 Connection::Connection(std::string url) : url_(std::move(url)) {
-  static const int watching = pthread_atfork(&before_fork, &in_parent, &in_child);
-  if (watching != 0) throw Error(ErrorCode::internal, "no memory is left to watch for forks");
   {
     const std::lock_guard lock(connections->mutex);
     connections->all.insert(this);

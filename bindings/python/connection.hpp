@@ -48,4 +48,10 @@ class Connection {
   std::unique_ptr<engine::Queue> queue_;
 };
 
+/// To be called around each fork of the process, in this order. Python does: its hooks come before those of the engine,
+/// which refuses a queue to the child of a process that has it open.
+void before_fork();
+void after_fork_in_parent();
+void after_fork_in_child();
+
 }  // namespace kiban::python

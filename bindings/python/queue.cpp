@@ -41,7 +41,8 @@ std::vector<std::string> submit(Connection& connection, const nb::list& given) {
   std::vector<engine::Submission> submissions;
   for (std::size_t place = 0; place < requests.size(); ++place) submissions.push_back(submission_of(requests, place));
   std::vector<std::string> ids;
-  for (const engine::Receipt& receipt : connection.with([&](engine::Queue& queue) { return queue.submit(submissions); }))
+  for (const engine::Receipt& receipt :
+       connection.with([&](engine::Queue& queue) { return queue.submit(submissions); }))
     ids.push_back(receipt.id);
   return ids;
 }
@@ -81,10 +82,8 @@ std::string counts(Connection& connection) {
   for (int each = 0; each < engine::kPriorities; ++each) {
     const engine::ClassCounts& of_class = counts.classes[static_cast<std::size_t>(each)];
     classes[engine::to_string(static_cast<engine::Priority>(each))] = {
-        {"waiting", of_class.waiting},
-        {"queued", of_class.queued},
-        {"running", of_class.running},
-        {"oldest_queued_s", of_class.oldest_queued_s},
+        {"waiting", of_class.waiting},           {"queued", of_class.queued},
+        {"running", of_class.running},           {"oldest_queued_s", of_class.oldest_queued_s},
         {"device_share", of_class.device_share},
     };
   }
@@ -110,6 +109,10 @@ auto passed_on(Result (engine::Queue::*method)(Arguments...)) {
 }  // namespace
 
 void define_queue(nb::module_& module) {
+  nb::module_::import_("os").attr("register_at_fork")(
+      nb::arg("before") = nb::cpp_function(&before_fork),
+      nb::arg("after_in_parent") = nb::cpp_function(&after_fork_in_parent),
+      nb::arg("after_in_child") = nb::cpp_function(&after_fork_in_child));
   nb::class_<Connection>(module, "QueueConnection", "What kiban.Queue asks: jobs as JSON.")
       .def(
           "__init__",
