@@ -19,7 +19,8 @@ from ._types import Progress
 from ._volume import Volume, read
 
 _OPTIONS = ("priority", "key", "after", "timeout_s", "submitter", "tags")
-_SOONEST_S, _LATEST_S = 0.02, 0.5
+_SOONEST_S, _LATEST_S = 0.02, 5.0
+_AT_A_LOOK = 256
 Result = Union[Volume, _kiban.Geometry, Path]
 JobLike = Union[Job, str]
 
@@ -146,21 +147,28 @@ class Queue:
 
         Waits for ever where no worker runs. Errors: usage (no such job).
         """
-        ids = None if jobs is None else _ids(jobs)
         watch = _Watch(timeout_s, progress)
-        if ids is None:
+        if jobs is None:
             self._wait_for_all(watch)
             return []
-        done: dict[str, Job] = {}
+        ids = _ids(jobs)
+        pending, done = list(dict.fromkeys(ids)), dict[str, Job]()
         while True:
             running = 0.0
-            for job in self._find([id for id in dict.fromkeys(ids) if id not in done]):
-                if job.done:
-                    done[job.id] = job
-                elif job.state == "running":
-                    running += job.fraction
-            if watch.ends(len(done), len(set(ids)), running):
+            for looked in self._looks(pending, at_all=progress is not None):
+                done.update({job.id: job for job in looked if job.done})
+                running += sum(job.fraction for job in looked if job.state == "running")
+            pending = [id for id in pending if id not in done]
+            if watch.ends(len(done), len(done) + len(pending), running):
                 return [done[id] for id in ids]
+
+    def _looks(self, ids: list[str], at_all: bool) -> Iterator[list[Job]]:
+        """Some at a time; unless at all, no further than where some are not done."""
+        for first in range(0, len(ids), _AT_A_LOOK):
+            looked = self._find(ids[first : first + _AT_A_LOOK])
+            yield looked
+            if not at_all and not all(job.done for job in looked):
+                return
 
     def _wait_for_all(self, watch: _Watch) -> None:
         most = 0
@@ -266,7 +274,7 @@ class _Watch:
         if self._timeout_s is not None:
             left = self._begun + self._timeout_s - now
             if left <= 0:
-                raise TimeoutError(f"{jobs - done} of {jobs} jobs are not done after {self._timeout_s:g} s; they go on")
+                raise TimeoutError(f"not every job is done after {self._timeout_s:g} s; the jobs go on")
             pause = min(pause, left)
         time.sleep(pause)
         self._looked = time.monotonic()
