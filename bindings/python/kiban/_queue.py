@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Union, get_args
 
 from . import _kiban
 from ._calls import in_python
@@ -207,8 +207,8 @@ class Queue:
     def counts(self) -> QueueCounts:
         """How much the queue holds, by class."""
         told = json.loads(self._connection.counts())
-        classes = {name: ClassCounts(**of_class) for name, of_class in told.pop("classes").items()}
-        return QueueCounts(classes=classes, **told)
+        by_class = told.pop("classes")
+        return QueueCounts(classes={name: ClassCounts(**by_class[name]) for name in get_args(Priority)}, **told)
 
     def cancel(self, job: JobLike, why: str = "cancelled from Python") -> Job:
         """Stops a job, at its worker's next heartbeat if it runs, and cancels those that wait for it. One that is done

@@ -75,7 +75,7 @@ def test_many_at_once(queue, url, source, array, tmp_path):
     assert [job.id for job in done] == [job.id for job in jobs]
     for scale, made in enumerate(queue.results(jobs)):
         assert (made["output"].array == kiban.skeleton.affine(array, scale=scale).array).all()
-    assert told[-1] == ("20 of 20 jobs", 1.0) and [fraction for _, fraction in told] == sorted(f for _, f in told)
+    assert told[-1] == ("20 of 20 jobs", 1.0) and all(0 <= fraction <= 1 for _, fraction in told)
     counts = queue.counts()
     assert (counts.succeeded, counts.failed, counts.unfinished, counts.unpublished, counts.paused) == (20, 0, 0, 0, False)
     assert list(counts.classes) == ["stat", "urgent", "routine", "research"]
@@ -205,9 +205,9 @@ def test_pausing(queue, url, source, tmp_path):
     queue.pause()
     job = queue.submit(AFFINE, input=source, output=tmp_path / "a.mha")
     assert queue.counts().paused and kiban.Queue(url).counts().paused
-    with worker(url, idle_s=5):
+    with worker(url, idle_s=2):
         with pytest.raises(TimeoutError):
-            queue.wait(job, 1)
+            queue.wait(job, 0.7)
         queue.resume()
         assert queue.wait(job, 60)[0].state == "succeeded" and not queue.counts().paused
 
