@@ -1,9 +1,8 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 
-#include <cmath>
+#include <algorithm>
 #include <limits>
-#include <numbers>
 #include <set>
 
 #include "engine/operations/geometry_port.hpp"
@@ -12,8 +11,8 @@
 #include "engine/operations/volume_port.hpp"
 #include "engine/registry.hpp"
 #include "engine/runner.hpp"
-#include "io/hdf5/exchange_file.hpp"
 #include "io/image/image_file.hpp"
+#include "tests/engine/operations/raw_scan.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/process.hpp"
 
@@ -240,25 +239,6 @@ TEST_P(BatchOn, RefusesMixedKeys) {
   for (std::size_t i : {0, 1}) EXPECT_FALSE(std::filesystem::exists(volume(i)));
 }
 
-/// A raw parallel scan of a disc that circles about column 20.5 of 48.
-void write_raw_scan(const std::string& path, float brightness) {
-  const std::int64_t views = 40, rows = 2, columns = 48;
-  Array<float, 3> counts({views, rows, columns}), flats({1, rows, columns}), darks({1, rows, columns});
-  std::fill_n(flats.host().data, rows * columns, brightness + 10);
-  std::fill_n(darks.host().data, rows * columns, 10.0F);
-  std::vector<double> angles;
-  for (std::int64_t k = 0; k < views; ++k) {
-    angles.push_back(180.0 * static_cast<double>(k) / static_cast<double>(views));
-    const double disc = 20.5 + 5 * std::cos(angles.back() * std::numbers::pi / 180);
-    for (std::int64_t i = 0; i < rows * columns; ++i) {
-      const double x = (static_cast<double>(i % columns) - disc) / 8;
-      const double chord = 2 * std::sqrt(std::max(0.0, 1 - x * x));
-      counts.host().data[k * rows * columns + i] = 10 + brightness * static_cast<float>(std::exp(-chord));
-    }
-  }
-  io::write_exchange(path, counts.span(), flats.span(), darks.span(), angles);
-}
-
 TEST_P(BatchOn, RunsRawScansTogetherWhoseCentreIsKnown) {
   const auto raw_job = [&](std::size_t i) {
     return Texts{{"scan", folder_ / ("s" + std::to_string(i) + ".h5")},
@@ -267,7 +247,7 @@ TEST_P(BatchOn, RunsRawScansTogetherWhoseCentreIsKnown) {
                  {"size", "20,2,20"}};
   };
   for (std::size_t i = 0; i < 3; ++i) {
-    write_raw_scan(raw_job(i).at("scan"), 500 + 300 * static_cast<float>(i));
+    test::write_raw_scan(raw_job(i).at("scan"), 40, 500 + 300 * static_cast<float>(i));
     run_alone(GetParam(), "ct.fbp", raw_job(i));
   }
   const std::vector<std::string> alone = taken_results(3);
@@ -285,7 +265,7 @@ TEST_P(BatchOn, RunsRawScansTogetherWhoseCentreIsKnown) {
 }
 
 TEST_P(BatchOn, FindsTheCentreOfARawScanThatWasPrefetched) {
-  write_raw_scan(folder_ / "s.h5", 990);
+  test::write_raw_scan(folder_ / "s.h5", 40, 990);
   const Texts given{{"scan", folder_ / "s.h5"}, {"volume", volume(0)}};
   run_alone(GetParam(), "ct.fbp", given);
   const std::vector<std::string> alone = taken_results(1);

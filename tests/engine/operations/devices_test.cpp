@@ -1,14 +1,10 @@
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cmath>
-#include <numbers>
-
 #include "engine/operations/standard.hpp"
 #include "engine/registry.hpp"
 #include "engine/runner.hpp"
-#include "io/hdf5/exchange_file.hpp"
 #include "io/image/image_file.hpp"
+#include "tests/engine/operations/raw_scan.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/process.hpp"
 
@@ -50,23 +46,8 @@ class OperationOnDevice : public testing::TestWithParam<Device> {
     run_on(Device{}, "ct.simulate", given);
     return texts;
   }
-  /// A raw parallel scan of a disc that circles about column 20.5 of 48.
   std::string raw_scan() {
-    const std::int64_t views = 60, rows = 2, columns = 48;
-    Array<float, 3> counts({views, rows, columns}), flats({1, rows, columns}), darks({1, rows, columns});
-    std::fill_n(flats.host().data, rows * columns, 1000.0F);
-    std::fill_n(darks.host().data, rows * columns, 10.0F);
-    std::vector<double> angles;
-    for (std::int64_t k = 0; k < views; ++k) {
-      angles.push_back(180.0 * static_cast<double>(k) / static_cast<double>(views));
-      const double disc = 20.5 + 5 * std::cos(angles.back() * std::numbers::pi / 180);
-      for (std::int64_t i = 0; i < rows * columns; ++i) {
-        const double x = (static_cast<double>(i % columns) - disc) / 8;
-        const double chord = 2 * std::sqrt(std::max(0.0, 1 - x * x));
-        counts.host().data[k * rows * columns + i] = static_cast<float>(10 + 990 * std::exp(-chord));
-      }
-    }
-    io::write_exchange(folder_ / "scan.h5", counts.span(), flats.span(), darks.span(), angles);
+    test::write_raw_scan(folder_ / "scan.h5", 60, 990);
     return folder_ / "scan.h5";
   }
 
