@@ -37,7 +37,9 @@ TEST(Pipeline, RunsStoresAndSealsAJob) {
   EXPECT_EQ(outcome.result, "job-a/a");
   EXPECT_EQ(outcome.error_code, std::nullopt);
   EXPECT_GT(outcome.device_seconds, 0);
-  EXPECT_EQ(kinds(bench.record.events()), (std::vector{Event::Kind::opened, Event::Kind::began, Event::Kind::ended}));
+  EXPECT_EQ(kinds(bench.record.events()),
+            (std::vector{Event::Kind::opened, Event::Kind::began, Event::Kind::progress, Event::Kind::ended}));
+  EXPECT_EQ(bench.record.events()[2].stage, "store");
   EXPECT_EQ(bench.record.events()[1].batch_size, 1);
 
   const nlohmann::json manifest =
