@@ -169,7 +169,6 @@ nlohmann::json to_json(const Report& report) {
           {"batch_key", report.plan.batch_key},
           {"planned_host_bytes", report.plan.host_bytes},
           {"planned_device_bytes", report.plan.device_bytes},
-          {"peak_memory_bytes", peak_memory_bytes()},
           {"device", report.device},
           {"device_model", report.device_model},
           {"instruction_set", report.instruction_set},

@@ -72,7 +72,6 @@ Report run(const Operation& operation, const Request& request, Stream& stream, P
 /// High-water mark of the process's resident memory, so far.
 std::size_t peak_memory_bytes();
 
-/// With `peak_memory_bytes` as it is now.
 nlohmann::json to_json(const Report& report);
 
 /// Of Kiban: "0.1.0".

@@ -59,10 +59,13 @@ int run_command(const engine::Registry& registry, const Arguments& arguments) {
                             [] { return received_signal() != 0; });
   const engine::Report report = engine::run(operation, request, stream, progress);
   bar.clear();
-  if (options.flag("json"))
-    fmt::print("{}\n", one_line(engine::to_json(report)));
-  else
+  if (options.flag("json")) {
+    nlohmann::json json = engine::to_json(report);
+    json["peak_memory_bytes"] = engine::peak_memory_bytes();
+    fmt::print("{}\n", one_line(json));
+  } else {
     print_summary(operation, report);
+  }
   return 0;
 }
 
