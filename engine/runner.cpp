@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "engine/files.hpp"
 #include "kernels/core/device.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/simd.hpp"
@@ -18,9 +19,7 @@ namespace {
 /// Where a file lies, or will: links are followed, also to what is not there yet.
 std::filesystem::path resolved(const std::filesystem::path& path) {
   std::error_code failed;
-  std::filesystem::path target = std::filesystem::absolute(path, failed);
-  for (int links = 0; links < 40 && std::filesystem::is_symlink(target, failed); ++links)
-    target = target.parent_path() / std::filesystem::read_symlink(target, failed);
+  const std::filesystem::path target = link_target(std::filesystem::absolute(path, failed), failed);
   const std::filesystem::path full = std::filesystem::weakly_canonical(target, failed);
   return failed ? path : full;
 }

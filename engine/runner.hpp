@@ -25,10 +25,6 @@ struct Report {
   int threads = 0;
 };
 
-/// All files that an input of this kind consists of, `path` among them or not: the slices of a folder, the pixels
-/// beside a header. The runner keeps outputs off them. Defined where formats are known, in engine/operations/.
-std::vector<std::filesystem::path> files_behind(PortKind kind, const std::filesystem::path& path);
-
 /// An output that replaced an input, or another output, would lose it. Errors: usage (names both).
 void require_different_files(const Operation& operation, const Request& request);
 

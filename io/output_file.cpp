@@ -57,13 +57,11 @@ class ListHold {
 
 fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
 
-// What an ImageIO looks at to pick its format: ".nii.gz", not ".gz".
-std::string full_extension(const fs::path& path) {
-  const std::string last = path.extension();
-  return last == ".gz" ? path.stem().extension().string() + last : last;
-}
+thread_local bool caller_flushes = false;
 
+// 0 or errno.
 int flush_to_disk(const fs::path& path, int flags) {
+  if (caller_flushes) return 0;
   const int file = open(path.c_str(), flags | O_CLOEXEC);
   if (file < 0) return errno;
   int failure = 0;
@@ -78,18 +76,6 @@ int flush_to_disk(const fs::path& path, int flags) {
 fs::path hidden_name(const fs::path& path) {
   static std::atomic<unsigned> counter{0};
   return folder_of(path) / fmt::format(".kiban-{}-{}{}", getpid(), counter++, full_extension(path));
-}
-
-fs::path link_target(const fs::path& path) {
-  constexpr int most_links = 40;
-  fs::path target = path;
-  std::error_code failure;
-  for (int links = 0; fs::is_symlink(fs::symlink_status(target, failure)); ++links) {
-    const fs::path next = fs::read_symlink(target, failure);
-    if (failure || links == most_links) throw write_error(path, failure ? failure.value() : ELOOP);
-    target = target.parent_path() / next;
-  }
-  return target;
 }
 
 // A name that was given to a new file, and can be taken back.
@@ -135,6 +121,29 @@ class Renaming {
 };
 
 }  // namespace
+
+std::string full_extension(const fs::path& path) {
+  const std::string last = path.extension();
+  return last == ".gz" ? path.stem().extension().string() + last : last;
+}
+
+fs::path link_target(const fs::path& path, std::error_code& failure) {
+  constexpr int most_links = 40;
+  fs::path target = path;
+  failure.clear();
+  std::error_code missing;
+  for (int links = 0; fs::is_symlink(fs::symlink_status(target, missing)); ++links) {
+    const fs::path next = fs::read_symlink(target, failure);
+    if (!failure && links == most_links) failure = std::make_error_code(std::errc::too_many_symbolic_link_levels);
+    if (failure) break;
+    target = target.parent_path() / next;
+  }
+  return target;
+}
+
+FlushByCaller::FlushByCaller() : before_(std::exchange(caller_flushes, true)) {}
+
+FlushByCaller::~FlushByCaller() { caller_flushes = before_; }
 
 Error write_error(const fs::path& path, int error_number) {
   const std::string folder = folder_of(path).string();
@@ -184,7 +193,9 @@ OutputFile::OutputFile(const fs::path& path) : path_(path) {
     throw Error(ErrorCode::input, fmt::format("{}: is a folder; name a file in it", path.string()));
   if (fs::exists(status) && !fs::is_regular_file(status))
     throw Error(ErrorCode::input, fmt::format("{}: is not a plain file; name another", path.string()));
-  target_ = link_target(path);
+  std::error_code failure;
+  target_ = link_target(path, failure);
+  if (failure) throw write_error(path, failure.value());
   // Renaming would not ask: the folder's permissions decide.
   if (fs::exists(status) && access(target_.c_str(), W_OK) != 0)
     throw Error(

@@ -1,5 +1,7 @@
 #pragma once
 #include <filesystem>
+#include <string>
+#include <system_error>
 #include <vector>
 
 #include "kernels/core/error.hpp"
@@ -26,8 +28,8 @@ class OutputFile {
   /// The name under which to write it.
   const std::filesystem::path& temporary_path() const { return temporary_path_; }
 
-  /// Flushes the file to the disk, renames it, flushes the folder. Errors: input (the disk is full or failed); then
-  /// the name is as it was before.
+  /// Flushes the file to the disk, renames it, flushes the folder, unless the caller does (FlushByCaller). Errors:
+  /// input (the disk is full or failed); then the name is as it was before.
   void commit();
 
  private:
@@ -45,10 +47,31 @@ class OutputFile {
 /// Errors: those of OutputFile::commit; names the file that failed.
 void commit_together(const std::vector<OutputFile*>& files);
 
+/// While it lives, commits on this thread give names at once and flush nothing: until the caller has flushed the files,
+/// and then the folders that hold them, a power cut may leave an empty file of that name, or none. For callers that
+/// flush what they wrote all together, and tell nobody of it before. Commits on other threads flush as ever.
+class FlushByCaller {
+ public:
+  FlushByCaller();
+  ~FlushByCaller();
+  FlushByCaller(const FlushByCaller&) = delete;
+  FlushByCaller& operator=(const FlushByCaller&) = delete;
+
+ private:
+  bool before_;
+};
+
 /// Removes the hidden files of every OutputFile alive in this process. Async-signal-safe, on any thread: waits until a
 /// commit in progress has given all its names or none. Only for a handler that then ends the process: from here on no
 /// output can be claimed or committed.
 void remove_partial_outputs() noexcept;
+
+/// What an ImageIO looks at to pick its format: ".nii.gz", not ".gz".
+std::string full_extension(const std::filesystem::path& path);
+
+/// Where a link leads in the end, also where nothing is there yet; any other path is its own target.
+///   failure   set where that cannot be told
+std::filesystem::path link_target(const std::filesystem::path& path, std::error_code& failure);
 
 /// The sentence for a write that failed.
 ///   path           the file that the user asked for

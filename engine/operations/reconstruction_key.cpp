@@ -1,13 +1,11 @@
 #include "engine/operations/reconstruction_key.hpp"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
-#include <array>
 #include <bit>
 #include <cstdint>
 
-#include "kernels/core/error.hpp"
+#include "engine/sha256.hpp"
 
 namespace kiban::engine {
 namespace {
@@ -21,15 +19,7 @@ class Numbers {
     for (const double value : vector) add(value);
   }
 
-  std::string sha256() const {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned length = 0;
-    if (EVP_Digest(bytes_.data(), bytes_.size(), digest.data(), &length, EVP_sha256(), nullptr) != 1)
-      throw Error(ErrorCode::internal, "the digest of a geometry failed");
-    std::string text;
-    for (unsigned i = 0; i < length; ++i) text += fmt::format("{:02x}", digest[i]);
-    return text;
-  }
+  const std::string& bytes() const { return bytes_; }
 
  private:
   std::string bytes_;
@@ -56,7 +46,7 @@ std::string reconstruction_key(const ct::Geometry& geometry, const Grid& grid,
   numbers.add(options.mu_water_per_mm);
   numbers.add(static_cast<std::int64_t>(options.interpolation));
   return fmt::format("{}x{}x{} from {}x{}x{}, {}", grid.nx(), grid.ny(), grid.nz(), geometry.columns, geometry.rows,
-                     geometry.views.size(), numbers.sha256());
+                     geometry.views.size(), sha256(numbers.bytes()));
 }
 
 }  // namespace kiban::engine

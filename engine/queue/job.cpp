@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <set>
 
-#include "engine/queue/sha256.hpp"
+#include "engine/sha256.hpp"
 
 namespace kiban::engine {
 namespace {

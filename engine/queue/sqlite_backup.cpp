@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "engine/durable_file.hpp"
 #include "engine/queue/sqlite_location.hpp"
 #include "engine/queue/sqlite_queue.hpp"
 #include "engine/queue/sqlite_schema.hpp"
@@ -42,10 +43,10 @@ class Draft {
   const fs::path& path() const { return path_; }
   /// Gives it its name, which must be free, and flushes both.
   void keep() const {
-    flush(path_);
+    flush_file(path_);
     if (link(path_.c_str(), file_.c_str()) != 0)
       throw unwritten(file_, errno == EEXIST ? "it exists" : std::generic_category().message(errno));
-    flush(file_.parent_path());
+    flush_folder(file_.parent_path());
   }
 
  private:
@@ -115,7 +116,7 @@ fs::path set_aside(const fs::path& file) {
                                                 "folder",
                                                 from, std::generic_category().message(errno)));
   }
-  if (moved) flush(file.parent_path());
+  if (moved) flush_folder(file.parent_path());
   return is_there ? aside : fs::path();
 }
 

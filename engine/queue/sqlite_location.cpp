@@ -15,6 +15,7 @@
 #include <system_error>
 #include <utility>
 
+#include "engine/durable_file.hpp"
 #include "kernels/core/error.hpp"
 
 namespace kiban::engine {
@@ -77,16 +78,14 @@ std::string name_of(const fs::path& file) {
 
 /// By another process. Each connection in WAL mode holds a shared lock on these bytes for as long as it lives.
 bool is_locked(const fs::path& file) {
-  const int opened = open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (opened < 0) return false;
+  const FileDescriptor opened(file, O_RDONLY);
+  if (opened.number() < 0) return false;
   struct flock lock {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   lock.l_start = 0x40000000;
   lock.l_len = 512;
-  const bool held = fcntl(opened, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-  close(opened);
-  return held;
+  return fcntl(opened.number(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 }  // namespace
@@ -118,20 +117,6 @@ void require_local(const fs::path& folder) {
                 fmt::format("{}: lies on a network file system ({}), where locks and flushes cannot be relied on; put "
                             "the queue on a local disk with KIBAN_QUEUE=sqlite:///path/on/a/local/disk/queue.sqlite",
                             folder.string(), name));
-}
-
-void flush(const fs::path& path) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  int failure = file < 0 ? errno : 0;
-  if (file >= 0) {
-    do {
-      failure = fsync(file) == 0 ? 0 : errno;
-    } while (failure == EINTR);
-    close(file);
-  }
-  if (failure)
-    throw Error(ErrorCode::input, fmt::format("{}: cannot be flushed to the disk ({}); check the disk", path.string(),
-                                              std::generic_category().message(failure)));
 }
 
 OpenFile::OpenFile(const fs::path& file, const std::function<void(bool elsewhere)>& look)

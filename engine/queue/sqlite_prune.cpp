@@ -3,13 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
-#include "engine/queue/sqlite_location.hpp"
+#include "engine/durable_file.hpp"
 #include "engine/queue/sqlite_queue.hpp"
 
 namespace kiban::engine {
@@ -37,23 +36,14 @@ Folder look_at(const fs::path& path) {
 }
 
 /// A line for each job that is removed, on the disk before it is.
-void record(const fs::path& file, const std::string& lines) {
-  const int opened = open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-  int failure = opened < 0 ? errno : 0;
-  std::string_view rest = lines;
-  while (!failure && !rest.empty()) {
-    const ssize_t written = write(opened, rest.data(), rest.size());
-    if (written > 0)
-      rest.remove_prefix(static_cast<std::size_t>(written));
-    else if (errno != EINTR)
-      failure = errno ? errno : EIO;
-  }
-  if (!failure && fsync(opened) != 0) failure = errno;
-  if (opened >= 0) close(opened);
-  if (failure)
+void record(const fs::path& path, const std::string& lines) {
+  const FileDescriptor file(path, O_WRONLY | O_APPEND | O_CREAT, 0600);
+  int failure = try_write_all(file, lines);
+  if (failure == 0) failure = try_flush(file);
+  if (failure != 0)
     throw Error(ErrorCode::input, fmt::format("{}: what is to be pruned cannot be recorded ({}), nothing more was "
                                               "removed; make room",
-                                              file.string(), std::generic_category().message(failure)));
+                                              path.string(), std::generic_category().message(failure)));
 }
 
 bool is_token(const std::string& name) {

@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "engine/queue/sha256.hpp"
 #include "engine/queue/sqlite_change.hpp"
+#include "engine/sha256.hpp"
 
 namespace kiban::engine {
 namespace {

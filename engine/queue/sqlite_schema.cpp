@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "engine/durable_file.hpp"
 #include "engine/queue/sqlite_location.hpp"
 #include "engine/queue/sqlite_sealed_pages.hpp"
 
@@ -102,7 +103,7 @@ void make_folder(const fs::path& folder) {
   if (folder.empty() || fs::exists(folder)) return;
   make_folder(folder.parent_path());
   if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) throw unmade(folder, errno);
-  flush(folder.parent_path());
+  flush_folder(folder.parent_path());
 }
 
 void make_store(const fs::path& file) {
@@ -122,14 +123,14 @@ void make_store(const fs::path& file) {
   close(made);
   try {
     fill(fresh);
-    flush(fresh);
+    flush_file(fresh);
     if (link(fresh.c_str(), file.c_str()) != 0 && errno != EEXIST) throw unmade(file, errno);
   } catch (...) {
     remove_with_journals(fresh);
     throw;
   }
   remove_with_journals(fresh);
-  flush(file.parent_path());
+  flush_folder(file.parent_path());
 }
 
 void require_store(const fs::path& file) {

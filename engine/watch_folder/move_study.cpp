@@ -3,14 +3,13 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <memory>
 #include <system_error>
 
+#include "engine/durable_file.hpp"
 #include "engine/fault_point.hpp"
-#include "engine/queue/sha256.hpp"
+#include "engine/sha256.hpp"
 #include "engine/watch_folder/study.hpp"
 #include "kernels/core/error.hpp"
 
@@ -24,60 +23,31 @@ namespace fs = std::filesystem;
                                             what, std::generic_category().message(error_number)));
 }
 
-void flush(const fs::path& path, int flags) {
-  const int file = open(path.c_str(), flags | O_CLOEXEC);
-  if (file < 0) fail("opening", errno);
-  const int failure = fsync(file) == 0 ? 0 : errno;
-  close(file);
-  // Some file systems cannot flush a folder.
-  if (failure != 0 && failure != EINVAL) fail("flushing", failure);
+void require(int failure, const char* what) {
+  if (failure != 0) fail(what, failure);
 }
 
-void flush_folder(const fs::path& folder) { flush(folder, O_RDONLY | O_DIRECTORY); }
-
-void write_all(int file, const char* bytes, std::size_t count) {
-  while (count > 0) {
-    const ssize_t written = write(file, bytes, count);
-    if (written < 0 && errno != EINTR) fail("writing", errno);
-    if (written <= 0) continue;
-    bytes += written;
-    count -= static_cast<std::size_t>(written);
-  }
-}
-
-/// Closes, also when something throws.
-struct File {
-  int number;
-  File(const fs::path& path, int flags) : number(open(path.c_str(), flags | O_CLOEXEC, 0666)) {
-    if (number < 0) fail("opening", errno);
-  }
-  ~File() { close(number); }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-};
+void flush_names(const fs::path& folder) { require(try_flush_folder(folder), "flushing"); }
 
 void write_reason(const fs::path& path, const std::string& reason) {
   const fs::path hidden = path.parent_path() / ".kiban-reason";
   {
-    const File file(hidden, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
-    write_all(file.number, reason.data(), reason.size());
-    if (fsync(file.number) != 0) fail("flushing", errno);
+    const FileDescriptor file(hidden, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0666);
+    require(file.error_number(), "opening");
+    require(try_write_all(file, reason), "writing");
+    require(try_flush(file), "flushing");
   }
   if (rename(hidden.c_str(), path.c_str()) != 0) fail("renaming", errno);
-  flush_folder(path.parent_path());
+  flush_names(path.parent_path());
 }
 
 void copy_one(const fs::path& from, const fs::path& to) {
-  constexpr std::size_t block = 1 << 20;
-  const auto buffer = std::make_unique<char[]>(block);
-  const File source(from, O_RDONLY | O_NOFOLLOW), target(to, O_WRONLY | O_CREAT | O_EXCL);
-  for (;;) {
-    const ssize_t got = read(source.number, buffer.get(), block);
-    if (got == 0) break;
-    if (got < 0 && errno != EINTR) fail("reading", errno);
-    if (got > 0) write_all(target.number, buffer.get(), static_cast<std::size_t>(got));
-  }
-  if (fsync(target.number) != 0) fail("flushing", errno);
+  const FileDescriptor source(from, O_RDONLY | O_NOFOLLOW), target(to, O_WRONLY | O_CREAT | O_EXCL, 0666);
+  for (const FileDescriptor* file : {&source, &target}) require(file->error_number(), "opening");
+  const int failure =
+      try_read_all(source, [&target](std::string_view block) { require(try_write_all(target, block), "writing"); });
+  require(failure, "reading");
+  require(try_flush(target), "flushing");
 }
 
 /// Links stay links; what is neither a file nor a folder is left behind, and with it the original.
@@ -94,7 +64,7 @@ void copy_tree(const fs::path& from, const fs::path& to) {
     else
       fail("copying a special file", EINVAL);
   }
-  flush_folder(to);
+  flush_names(to);
 }
 
 void copy_then_remove(const fs::path& study, const fs::path& target) {
@@ -111,7 +81,7 @@ void copy_then_remove(const fs::path& study, const fs::path& target) {
     throw;
   }
   if (rename(hidden.c_str(), target.c_str()) != 0) fail("renaming", errno);
-  flush_folder(target.parent_path());
+  flush_names(target.parent_path());
   fs::remove_all(study);
 }
 
@@ -124,8 +94,8 @@ bool move_to(const fs::path& study, const fs::path& target) {
     else if (errno != EINVAL || rename(study.c_str(), target.c_str()) != 0)  // a file system without the flag
       fail("renaming", errno);
   }
-  flush_folder(target.parent_path());
-  flush_folder(study.parent_path());
+  flush_names(target.parent_path());
+  flush_names(study.parent_path());
   return true;
 }
 

@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "engine/nearest_name.hpp"
-#include "engine/queue/sha256.hpp"
+#include "engine/sha256.hpp"
 #include "kernels/core/error.hpp"
 
 namespace kiban::engine {

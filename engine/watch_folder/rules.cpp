@@ -8,7 +8,7 @@
 #include <fstream>
 #include <set>
 
-#include "engine/queue/sha256.hpp"
+#include "engine/sha256.hpp"
 #include "engine/watch_folder/toml_section.hpp"
 #include "kernels/core/error.hpp"
 

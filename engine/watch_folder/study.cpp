@@ -8,12 +8,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "engine/durable_file.hpp"
 #include "engine/progress.hpp"
-#include "engine/watch_folder/streamed_sha256.hpp"
+#include "engine/sha256.hpp"
 #include "kernels/core/error.hpp"
 
 namespace kiban::engine {
@@ -21,15 +23,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Descriptor {
-  int number = -1;
-  explicit Descriptor(int opened) : number(opened) {}
-  ~Descriptor() {
-    if (number >= 0) close(number);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-};
+/// The length first, so that two texts in a row are not taken for two others.
+void add_counted(Sha256& sum, const std::string& text) {
+  std::string length(8, '\0');
+  for (std::size_t i = 0; i < length.size(); ++i) length[i] = static_cast<char>(std::uint64_t{text.size()} >> 8 * i);
+  sum.add(length);
+  sum.add(text);
+}
 
 /// An entry as the fingerprint has it.
 std::string line_of(const std::string& name, const struct stat& status) {
@@ -71,9 +71,9 @@ class Walk {
   void finish() {
     std::ranges::sort(lines_);
     std::ranges::sort(study_.files);
-    StreamedSha256 sum;
-    for (const std::string& line : lines_) sum.add_counted(line);
-    study_.fingerprint = sum.hex();
+    Sha256 sum;
+    for (const std::string& line : lines_) add_counted(sum, line);
+    study_.fingerprint = sum.hexadecimal();
   }
 
  private:
@@ -123,35 +123,32 @@ std::optional<Study> look_at(const fs::path& folder, const std::string& marker) 
 }
 
 std::string content_key(const Study& study, const std::function<bool()>& stop) {
-  constexpr std::size_t block = 1 << 20;
-  const auto buffer = std::make_unique<char[]>(block);
-  StreamedSha256 sum;
+  Sha256 sum;
   sum.add("kiban study 1\n");
   for (std::size_t i = 0; i < study.files.size(); ++i) {
-    const auto refuse = [&] {
-      throw Error(ErrorCode::input, fmt::format("file {} of {}, in the order of their names, cannot be read ({})",
-                                                i + 1, study.files.size(), std::generic_category().message(errno)));
+    const auto require = [&](int failure) {
+      if (failure != 0)
+        throw Error(ErrorCode::input, fmt::format("file {} of {}, in the order of their names, cannot be read ({})",
+                                                  i + 1, study.files.size(), std::generic_category().message(failure)));
     };
-    const Descriptor file(
-        open((study.folder / study.files[i]).c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    const FileDescriptor file(study.folder / study.files[i], O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    require(file.error_number());
     struct stat status {};
-    if (file.number < 0 || fstat(file.number, &status) != 0) refuse();
-    if (!S_ISREG(status.st_mode)) {
-      errno = EINVAL;
-      refuse();
-    }
-    StreamedSha256 content;
-    for (;;) {
+    require(fstat(file.number(), &status) != 0 ? errno : 0);
+    require(S_ISREG(status.st_mode) ? 0 : EINVAL);
+    const auto check = [&stop] {
       if (stop()) throw Cancelled();
-      const ssize_t got = read(file.number, buffer.get(), block);
-      if (got == 0) break;
-      if (got < 0 && errno != EINTR) refuse();
-      if (got > 0) content.add(buffer.get(), static_cast<std::size_t>(got));
-    }
-    sum.add_counted(study.files[i]);
-    sum.add(content.hex());
+    };
+    check();
+    Sha256 content;
+    require(try_read_all(file, [&](std::string_view block) {
+      content.add(block);
+      check();
+    }));
+    add_counted(sum, study.files[i]);
+    sum.add(content.hexadecimal());
   }
-  return sum.hex();
+  return sum.hexadecimal();
 }
 
 }  // namespace kiban::engine

@@ -15,7 +15,7 @@
 
 #include "engine/fault_point.hpp"
 #include "engine/progress.hpp"
-#include "engine/queue/sha256.hpp"
+#include "engine/sha256.hpp"
 #include "engine/watch_folder/move_study.hpp"
 #include "kernels/core/error.hpp"
 

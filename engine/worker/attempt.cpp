@@ -3,20 +3,18 @@
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <openssl/evp.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <vector>
 
+#include "engine/durable_file.hpp"
+#include "engine/files.hpp"
 #include "engine/nearest_name.hpp"
-#include "engine/worker/durable_file.hpp"
+#include "engine/sha256.hpp"
 
 namespace kiban::engine {
 namespace {
@@ -30,37 +28,6 @@ Error read_failure(const fs::path& file, int error_number) {
           fmt::format("{}: cannot be read ({}); check the file", file.string(),
                       std::generic_category().message(error_number)),
           of_the_machine ? error_number : 0};
-}
-
-class Sha256 {
- public:
-  Sha256() : context_(EVP_MD_CTX_new()) {
-    if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1) fail();
-  }
-  void add(const void* bytes, std::size_t count) {
-    if (EVP_DigestUpdate(context_.get(), bytes, count) != 1) fail();
-  }
-  std::string hexadecimal() {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned size = 0;
-    if (EVP_DigestFinal_ex(context_.get(), digest.data(), &size) != 1) fail();
-    std::string text;
-    for (unsigned i = 0; i < size; ++i) fmt::format_to(std::back_inserter(text), "{:02x}", digest[i]);
-    return text;
-  }
-
- private:
-  [[noreturn]] static void fail() { throw Error(ErrorCode::internal, "OpenSSL computes no SHA-256; check its set-up"); }
-  struct Free {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-  };
-  std::unique_ptr<EVP_MD_CTX, Free> context_;
-};
-
-/// ".nii.gz", not ".gz".
-std::string full_extension(const fs::path& path) {
-  const std::string last = path.extension();
-  return last == ".gz" ? path.stem().extension().string() + last : last;
 }
 
 void bind_file(Request& request, const Operation& operation, PortDirection direction, const std::string& port,
@@ -111,19 +78,14 @@ std::string utc_now() {
 
 FileDigest digest_of(const fs::path& path) {
   const FileDescriptor file(path, O_RDONLY);
-  if (file.number() < 0) throw read_failure(path, errno);
-  posix_fadvise(file.number(), 0, 0, POSIX_FADV_SEQUENTIAL);
-  thread_local std::vector<char> buffer(256 << 10);
+  if (file.number() >= 0) posix_fadvise(file.number(), 0, 0, POSIX_FADV_SEQUENTIAL);
   Sha256 sha256;
   FileDigest digest;
-  for (;;) {
-    const ssize_t count = read(file.number(), buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw read_failure(path, errno);
-    if (count == 0) break;
-    sha256.add(buffer.data(), static_cast<std::size_t>(count));
-    digest.bytes += static_cast<std::uintmax_t>(count);
-  }
+  const int failure = try_read_all(file, [&](std::string_view block) {
+    sha256.add(block);
+    digest.bytes += block.size();
+  });
+  if (failure != 0) throw read_failure(path, failure);
   digest.sha256 = sha256.hexadecimal();
   return digest;
 }

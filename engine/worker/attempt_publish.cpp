@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <optional>
@@ -12,24 +11,20 @@
 #include <string>
 #include <system_error>
 
+#include "engine/durable_file.hpp"
 #include "engine/fault_point.hpp"
+#include "engine/files.hpp"
 #include "engine/worker/attempt.hpp"
-#include "engine/worker/durable_file.hpp"
 
 namespace kiban::engine {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// Through links, also to what is not there yet.
-fs::path link_target(const fs::path& path) {
-  fs::path target = path;
+fs::path target_of(const fs::path& path) {
   std::error_code failure;
-  for (int links = 0; fs::is_symlink(fs::symlink_status(target, failure)); ++links) {
-    const fs::path next = fs::read_symlink(target, failure);
-    if (failure || links == 40) throw write_failure(path, failure ? failure.value() : ELOOP);
-    target = target.parent_path() / next;
-  }
+  fs::path target = link_target(path, failure);
+  if (failure) throw write_failure(path, failure.value());
   return target;
 }
 
@@ -40,7 +35,7 @@ class Publication {
   Publication(const fs::path& folder, const std::string& port, const fs::path& asked_for)
       : source_(folder / file_in_attempt(port, asked_for)),
         asked_for_(asked_for),
-        target_(link_target(asked_for)),
+        target_(target_of(asked_for)),
         hidden_(target_.parent_path() /
                 fmt::format(".kiban-{}-{}", folder.filename().string(), source_.filename().string())) {
     const std::optional<struct stat> from = status(source_), at = status(target_);
@@ -95,18 +90,12 @@ class Publication {
 
   void copy() const {
     const FileDescriptor from(source_, O_RDONLY);
-    if (from.number() < 0) throw write_failure(source_, errno);
+    if (from.error_number() != 0) throw write_failure(source_, from.error_number());
     const FileDescriptor to(hidden_, O_WRONLY | O_CREAT | O_EXCL, 0666);
-    if (to.number() < 0) throw write_failure(asked_for_, errno);
-    std::array<char, 65536> buffer;
-    for (;;) {
-      const ssize_t count = read(from.number(), buffer.data(), buffer.size());
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) throw write_failure(source_, errno);
-      if (count == 0) break;
-      write_all(to, buffer.data(), static_cast<std::size_t>(count), asked_for_);
-    }
-    flush_file(hidden_);
+    if (to.error_number() != 0) throw write_failure(asked_for_, to.error_number());
+    const int failure = try_read_all(from, [&](std::string_view block) { write_all(to, block, asked_for_); });
+    if (failure != 0) throw write_failure(source_, failure);
+    if (const int unflushed = try_flush(to)) throw write_failure(asked_for_, unflushed);
   }
 
   fs::path source_, asked_for_, target_, hidden_;

@@ -1,33 +1,35 @@
 #include <fcntl.h>
 
-#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 
+#include "engine/durable_file.hpp"
 #include "engine/fault_point.hpp"
 #include "engine/worker/attempt.hpp"
-#include "engine/worker/durable_file.hpp"
 
 namespace kiban::engine {
 namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kManifest = "manifest.json";
+
 void write_manifest(const fs::path& folder, const nlohmann::json& manifest) {
-  const fs::path path = folder / "manifest.json";
+  const fs::path path = folder / kManifest;
   const std::string text = manifest.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   const FileDescriptor file(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-  if (file.number() < 0) throw write_failure(path, errno);
-  write_all(file, text.data(), text.size(), path);
+  write_all(file, text, path);
 }
 
 void flush_files(const fs::path& folder) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    if (!entry.is_regular_file()) continue;
+    if (!entry.is_regular_file() || entry.path().filename() == kManifest) continue;
     flush_file(entry.path());
     fault_point("seal.file_synced");
   }
+  flush_file(folder / kManifest);  // what it names is on the disk before it
+  fault_point("seal.file_synced");
 }
 
 /// Each that has not failed; what one throws is its own.

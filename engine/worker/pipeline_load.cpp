@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "engine/durable_file.hpp"
 #include "engine/worker/attempt.hpp"
-#include "engine/worker/durable_file.hpp"
 #include "engine/worker/pipeline_state.hpp"
 
 namespace kiban::engine {

@@ -9,9 +9,9 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "engine/durable_file.hpp"
 #include "engine/runner.hpp"
 #include "engine/worker/attempt.hpp"
-#include "engine/worker/durable_file.hpp"
 
 namespace kiban::engine {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "engine/queue/clock.hpp"
 #include "engine/queue/identifier.hpp"
-#include "engine/queue/sha256.hpp"
+#include "engine/sha256.hpp"
 #include "tests/engine/queue/queue_suite.hpp"
 
 namespace kiban::engine::test {

@@ -1,5 +1,7 @@
-#include "engine/runner.hpp"
+#include "engine/files.hpp"
+
 #include "io/image/image_file.hpp"
+#include "io/output_file.hpp"
 
 namespace kiban::engine {
 
@@ -14,6 +16,17 @@ std::vector<std::filesystem::path> files_behind(PortKind kind, const std::filesy
       break;
   }
   return {path};
+}
+
+std::string full_extension(const std::filesystem::path& path) { return io::full_extension(path); }
+
+std::filesystem::path link_target(const std::filesystem::path& path, std::error_code& failure) {
+  return io::link_target(path, failure);
+}
+
+void store_unflushed(Work& work, Progress& progress) {
+  const io::FlushByCaller scope;
+  work.store(progress);
 }
 
 }  // namespace kiban::engine
