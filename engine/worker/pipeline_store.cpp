@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "engine/files.hpp"
 #include "engine/worker/attempt.hpp"
 #include "engine/worker/pipeline_state.hpp"
 
@@ -74,7 +75,10 @@ void Pipeline::State::store_group() {
 
 /// Writes the outputs; returns their manifest, where there are any.
 nlohmann::json Pipeline::State::store(PipelineJob& job) {
-  job.work->store(job.progress);
+  if (job.has_outputs())
+    store_unflushed(*job.work, job.progress);  // they lie in the attempt's own folder, which is sealed
+  else
+    job.work->store(job.progress);
   job.progress.finish();
   Report report;
   if (job.has_outputs()) report = report_of(*job.operation, job.request, *job.work, job.plan, job.progress, stream);

@@ -15,12 +15,14 @@
 #include <thread>
 
 #include "tests/io/scratch.hpp"
+#include "tests/support/recorded_flushes.hpp"
 
 namespace kiban::io {
 namespace {
 
 using test::content_of;
 using test::expect_input_error;
+using test::flushes;
 using test::Scratch;
 using Names = std::vector<std::string>;
 
@@ -293,6 +295,57 @@ TEST(CommitTogether, TakesNamesBackWithoutHardLinksToo) {
   EXPECT_EQ(scratch.names(), (Names{"kept.mha", "preview.png", "volume.mha"}));
   EXPECT_EQ(content_of(scratch / "volume.mha"), "old");
   EXPECT_EQ(content_of(scratch / "kept.mha"), "");
+}
+
+TEST(FlushByCaller, WithoutItAllIsFlushedBeforeTheCommitReturns) {
+  const Scratch scratch, other;
+  OutputFile volume(scratch / "volume.mha"), preview(other / "preview.png");
+  flushes().forget();
+  commit_together({&volume, &preview});
+  for (const auto& path : {scratch / "volume.mha", other / "preview.png"}) {
+    EXPECT_EQ(flushes().of(path), 1);
+    EXPECT_GT(flushes().first(path.parent_path()), flushes().last(path));
+  }
+}
+
+TEST(FlushByCaller, GivesNamesAndFlushesNothingOnItsThreadWhileItLives) {
+  const Scratch scratch;
+  const auto committed = [&](const std::string& name) {
+    OutputFile file(scratch / name);
+    fill(file, name);
+    const std::size_t before = flushes().count();
+    file.commit();
+    EXPECT_EQ(content_of(scratch / name), name);
+    return flushes().count() - before;
+  };
+  scratch.write("replaced", "old");
+  {
+    const FlushByCaller outer;
+    EXPECT_EQ(committed("first"), 0U);
+    EXPECT_EQ(committed("replaced"), 0U);
+    {
+      const FlushByCaller inner;
+      EXPECT_EQ(committed("second"), 0U);
+    }
+    EXPECT_EQ(committed("third"), 0U) << "the outer one lives on";
+    std::thread([&] { EXPECT_EQ(committed("other thread"), 2U); }).join();
+  }
+  EXPECT_EQ(committed("last"), 2U) << "file and folder";
+  EXPECT_EQ(scratch.names(), (Names{"first", "last", "other thread", "replaced", "second", "third"}));
+}
+
+TEST(FlushByCaller, StillGivesAllNamesOrNone) {
+  const Scratch scratch;
+  scratch.write("volume.mha", "old");
+  {
+    const FlushByCaller scope;
+    OutputFile volume(scratch / "volume.mha"), preview(scratch / "preview.png");
+    fill(volume, "new");
+    std::filesystem::remove(preview.temporary_path());
+    expect_input_error([&] { commit_together({&volume, &preview}); }, {"preview.png"});
+  }
+  EXPECT_EQ(scratch.names(), Names{"volume.mha"});
+  EXPECT_EQ(content_of(scratch / "volume.mha"), "old");
 }
 
 TEST(WriteError, NamesTheRemedy) {
