@@ -16,10 +16,12 @@ WAIT_S = 20  # for somebody to come by an armed point
 
 def fault_points():
     """As the code names them: a new one is found here without being told."""
+    named = re.compile(r'"((?:submit|claim|finish|published|change|seal|publish|worker|executor|prune|restore)\.[a-z_]+)"')
     found = set()
-    for room in ("engine", "bindings"):
-        for path in (SOURCE / room).rglob("*.cpp"):
-            found |= set(re.findall(r'\bfault_point\("([^"]+)"\)', path.read_text()))
+    for path in [*(SOURCE / "engine").rglob("*.[ch]pp"), *(SOURCE / "bindings").rglob("*.[ch]pp")]:
+        text = path.read_text(encoding="utf-8")
+        if "fault_point" in text or "Points" in text:
+            found |= set(named.findall(text))
     return sorted(found)
 
 
@@ -80,7 +82,7 @@ class Injection:
         self.kinds[point][action] += 1
         self.processes["submitter" if not worker else "worker" if worker.pid == pid else "executor"] += 1
         # A power failure hits whoever holds a lease, wherever it was called for.
-        holder = "%" if action == "power" else f"%-{worker.pid}" if worker else ""
+        holder = "%" if action == "power" else f"%:{worker.pid}" if worker else ""
         self.on_holders += running_of(self.machine, holder) > 0
 
     def follow(self, action, pid):

@@ -52,7 +52,7 @@ class Stretching : public Work {
     const auto end =
         std::chrono::steady_clock::now() + std::chrono::milliseconds(request_.parameters.integer("busy-ms"));
     std::string seed = std::to_string(request_.parameters.integer("seed"));
-    if (source_) seed += "/" + hexadecimal(sha256(*source_));
+    if (source_) seed.append("/").append(hexadecimal(sha256(*source_)));
     for (int block = 0; content_.size() < bytes(); ++block) content_ += sha256(seed + ":" + std::to_string(block));
     content_.resize(bytes());
     while (std::chrono::steady_clock::now() < end) {

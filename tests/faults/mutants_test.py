@@ -57,7 +57,7 @@ class Mutants(unittest.TestCase):
         """A worker is stopped when it is about to commit, until another one runs its job again."""
         machine = self.machine(mutant, workers=2)
         machine.keep_workers()
-        order = machine.disk.arm("finish.begin", "stop", role="worker*")
+        order = machine.disk.arm("worker.ended", "stop", role="worker*")
         machine.submit([machine.jobs.make(busy_ms=1500)])
         end = time.monotonic() + PATIENCE_S
         while not (hit := machine.disk.fired(order)):
