@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <set>
 
 #include "engine/nearest_name.hpp"
 #include "kernels/core/error.hpp"
@@ -39,6 +38,13 @@ class GivenTexts {
     const bool three = parameter.type == ParameterType::integers3 || parameter.type == ParameterType::reals3;
     declare_valued(parameter.name, three ? 3 : 1);
   }
+  void declare(const Options& options) {
+    for (const Parameter& option : options.declared)
+      if (options.lists.contains(option.name))
+        declare_valued(option.name, kAnyNumber);
+      else
+        declare(option);
+  }
   void declare_valued(const std::string& name, int most_values) {
     options_[name] = app_.add_option(option_name(name))->expected(1, most_values);
   }
@@ -49,10 +55,25 @@ class GivenTexts {
     return texts;
   }
 
+  GivenOptions collect(const Options& options) const {
+    GivenOptions given;
+    std::map<std::string, std::string> texts = collect();
+    for (const std::string& name : options.lists)
+      if (texts.erase(name) > 0) given.lists[name] = options_.at(name)->results();
+    given.values = engine::Values::from_text(options.declared, texts);
+    return given;
+  }
+
  private:
+  static constexpr int kAnyNumber = 1 << 20;
   CLI::App& app_;
   std::map<std::string, CLI::Option*> options_;
 };
+
+/// Whoever asks for help may have written anything else wrong.
+bool asks_for_help(const Arguments& arguments) {
+  return std::ranges::count(arguments, "--help") + std::ranges::count(arguments, "-h") > 0;
+}
 
 }  // namespace
 
@@ -72,40 +93,69 @@ Parsed parse(CLI::App& app, const Arguments& arguments) {
   return Parsed::done;
 }
 
-const std::vector<Parameter>& run_options() {
-  static const std::vector<Parameter> options = {
-      Parameter::text("device", "Where to compute: auto (the first CUDA device, else the CPU), cpu, or cuda:N")
-          .by_default("auto"),
-      Parameter::integer("threads", "", "Threads of the CPU; 0 takes every core that this process may use")
-          .by_default(0)
-          .at_least(0)
-          .at_most(4096),
-      Parameter::text("simd", "Instruction set of the CPU; `kiban devices` lists them, auto takes the best")
-          .by_default("auto"),
-      Parameter::flag("json", "Print one JSON object on standard output: timings, rate, device, memory, or the error")};
+const Options& run_options() {
+  static const Options options = {
+      {Parameter::text("device", "Where to compute: auto (the first CUDA device, else the CPU), cpu, or cuda:N")
+           .by_default("auto"),
+       Parameter::integer("threads", "", "Threads of the CPU; 0 takes every core that this process may use")
+           .by_default(0)
+           .at_least(0)
+           .at_most(4096),
+       Parameter::text("simd", "Instruction set of the CPU; `kiban devices` lists them, auto takes the best")
+           .by_default("auto"),
+       Parameter::flag("json",
+                       "Print one JSON object on standard output: timings, rate, device, memory, or the error")},
+      {}};
   return options;
 }
 
 std::string option_name(const std::string& name) { return "--" + name; }
 
-RunArguments parse_run(const engine::Operation& operation, const Arguments& arguments) {
+std::map<std::string, std::string> keys_and_values(const std::string& option, const std::vector<std::string>& texts) {
+  std::map<std::string, std::string> values;
+  for (const std::string& text : texts) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos)
+      throw Error(ErrorCode::usage, fmt::format("{} is '{}', but must be NAME=VALUE", option, text));
+    values[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  return values;
+}
+
+OperationArguments parse_operation(const engine::Operation& operation, const Options& options,
+                                   const Arguments& arguments) {
   CLI::App app;
   app.set_help_flag();
-  GivenTexts of_operation(app), of_run(app);
+  GivenTexts of_operation(app), of_command(app);
   for (const engine::Port& port : operation.ports) of_operation.declare_valued(port.name, 1);
   for (const Parameter& parameter : operation.parameters) of_operation.declare(parameter);
-  for (const Parameter& option : run_options()) of_run.declare(option);
+  of_command.declare(options);
 
-  RunArguments result;
-  // Whoever asks for help may have written anything else wrong.
-  if (std::ranges::count(arguments, "--help") + std::ranges::count(arguments, "-h") > 0) {
-    result.help = true;
-    return result;
-  }
+  OperationArguments given;
+  given.help = asks_for_help(arguments);
+  if (given.help) return given;
   parse(app, arguments);
-  result.operation = of_operation.collect();
-  result.run = engine::Values::from_text(run_options(), of_run.collect());
-  return result;
+  given.operation = of_operation.collect();
+  given.options = of_command.collect(options);
+  return given;
+}
+
+CommandArguments parse_command(const Command& command, const Arguments& arguments) {
+  CLI::App app;
+  app.set_help_flag();
+  GivenTexts of_command(app);
+  of_command.declare(command.options);
+  CommandArguments given;
+  if (command.most_places > 0)
+    app.add_option("PLACES", given.places)->expected(0, static_cast<int>(command.most_places));
+  given.help = asks_for_help(arguments);
+  if (given.help) return given;
+  parse(app, arguments);
+  given.options = of_command.collect(command.options);
+  if (given.places.size() < command.least_places)
+    throw Error(ErrorCode::usage, fmt::format("`kiban {}` needs {}; `kiban {} --help` describes it", command.name,
+                                              command.places, command.name));
+  return given;
 }
 
 }  // namespace kiban::cli

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bindings/cli/commands.hpp"
+#include "bindings/cli/description.hpp"
 #include "bindings/cli/interrupt.hpp"
 #include "engine/nearest_name.hpp"
 #include "kernels/core/error.hpp"
@@ -17,28 +18,63 @@ namespace {
 
 constexpr const char* kUsage =
     "Usage: kiban COMMAND\n\n"
-    "  ops [NAME]      list the operations, or describe one\n"
-    "  devices         list the devices and instruction sets\n"
-    "  version         print the version\n"
-    "  run OPERATION   run one; `kiban run OPERATION --help` describes its options\n\n"
+    "  ops [NAME]        list the operations, or describe one\n"
+    "  devices           list the devices and instruction sets\n"
+    "  version           print the version\n"
+    "  run OPERATION     run one; `kiban run OPERATION --help` describes its options\n\n"
+    "A queue of jobs, and who runs them\n"
+    "  submit OPERATION  put a job into the queue; --from FILE: many\n"
+    "  status [ID]       list the latest jobs, or tell all of one\n"
+    "  watch [ID]        follow a job, or the queue, to the end\n"
+    "  cancel ID         stop a job\n"
+    "  retry ID          queue a failed or cancelled job again\n"
+    "  queue             jobs of each class, the oldest wait, rates, settings\n"
+    "  worker            take jobs and run them\n"
+    "  replay MANIFEST   run again what a result records, and compare\n"
+    "  pause, resume     let no more jobs begin, and again\n"
+    "  backup FILE       copy the queue\n"
+    "  restore FILE      put a copy in its place\n"
+    "  prune             remove what has been over for long\n\n"
+    "`kiban COMMAND --help` describes its options.\n\n"
     "Exit status: 0 done, 2 usage, 3 bad input or an output that cannot be written, 4 device, 1 anything else;\n"
     "130 and 143 after Ctrl-C and SIGTERM. No partial output is left behind.\n";
 
+/// What is described by data.
+std::vector<Command> described_commands() {
+  std::vector<Command> all;
+  for (std::vector<Command> some : {look_commands(), change_commands(), maintenance_commands(), work_commands()})
+    for (Command& command : some) all.push_back(std::move(command));
+  return all;
+}
+
+int run(const Command& command, const engine::Registry& registry, const Arguments& arguments) {
+  const CommandArguments given = parse_command(command, arguments);
+  if (!given.help) return command.run(registry, given);
+  fmt::print("{}", help_text(command));
+  return 0;
+}
+
 int dispatch(const engine::Registry& registry, const Arguments& arguments) {
-  if (arguments.empty()) throw Error(ErrorCode::usage, "which command? ops, devices, version or run");
-  const std::string& command = arguments[0];
+  if (arguments.empty()) throw Error(ErrorCode::usage, "which command? `kiban help` lists them");
+  const std::string& name = arguments[0];
   const Arguments rest(arguments.begin() + 1, arguments.end());
-  if (command == "--help" || command == "-h" || command == "help") {
+  if (name == "--help" || name == "-h" || name == "help") {
     fmt::print("{}", kUsage);
     return 0;
   }
-  if (command == "ops") return ops_command(registry, rest);
-  if (command == "devices") return devices_command(rest);
-  if (command == "version" || command == "--version") return version_command(rest);
-  if (command == "run") return run_command(registry, rest);
-  const std::string hint = engine::suggestion(command, {"ops", "devices", "version", "run"});
-  throw Error(ErrorCode::usage, fmt::format("there is no command {}{}", command,
-                                            hint.empty() ? "; use ops, devices, version or run" : hint));
+  if (name == "ops") return ops_command(registry, rest);
+  if (name == "devices") return devices_command(rest);
+  if (name == "version" || name == "--version") return version_command(rest);
+  if (name == "run") return run_command(registry, rest);
+  if (name == "submit") return submit_command(registry, rest);
+  std::vector<std::string> known = {"ops", "devices", "version", "run", "submit"};
+  for (const Command& command : described_commands()) {
+    if (command.name == name) return run(command, registry, rest);
+    if (!command.hidden) known.push_back(command.name);
+  }
+  const std::string hint = engine::suggestion(name, known);
+  throw Error(ErrorCode::usage,
+              fmt::format("there is no command {}{}", name, hint.empty() ? "; `kiban help` lists them" : hint));
 }
 
 const char* kind(int status) {

@@ -38,7 +38,7 @@ int ops_command(const engine::Registry& registry, const Arguments& arguments) {
     for (const engine::Operation& operation : registry.operations()) all.push_back(engine::to_json(operation));
     fmt::print("{}\n", one_line(name.empty() ? all : engine::to_json(registry.find(name))));
   } else if (!name.empty()) {
-    fmt::print("{}", help_text(registry.find(name)));
+    fmt::print("{}", help_text(registry.find(name), "run", run_options()));
   } else {
     for (const engine::Operation& operation : registry.operations())
       fmt::print("{:<20}{}\n", operation.name, operation.summary);

@@ -4,9 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <iterator>
-
-#include "bindings/cli/arguments.hpp"
-
 namespace kiban::cli {
 namespace {
 
@@ -49,7 +46,7 @@ std::string default_of(const Parameter& parameter) {
   if (parameter.type == ParameterType::flag) return "";
   if (parameter.default_value)
     return "default " + value_with_unit(parameter, engine::to_text(*parameter.default_value));
-  return "default: " + parameter.otherwise;
+  return parameter.otherwise.empty() ? "" : "default: " + parameter.otherwise;
 }
 
 /// "mm; default 1000 mm; above 0"
@@ -99,15 +96,22 @@ std::string ports_section(const Operation& operation, PortDirection direction, c
   return lines.empty() ? "" : "\n" + title + "\n" + lines;
 }
 
-std::string parameters_section(const std::vector<Parameter>& parameters, const std::string& title) {
+std::string options_section(const Options& options, const std::string& title) {
   std::string lines;
-  for (const Parameter& parameter : parameters)
-    lines += option_line(parameter.name, placeholder(parameter), parameter.help + facts(parameter));
+  for (const Parameter& option : options.declared)
+    lines += option_line(option.name, placeholder(option) + (options.lists.contains(option.name) ? " ..." : ""),
+                         option.help + facts(option));
   return lines.empty() ? "" : "\n" + title + "\n" + lines;
 }
 
-std::string usage_line(const Operation& operation) {
-  std::string usage = "kiban run " + operation.name;
+std::string notes_section(const std::vector<std::string>& notes) {
+  std::string text = notes.empty() ? "" : "\nNotes\n";
+  for (const std::string& note : notes) text += "  - " + wrapped(note, 4) + "\n";
+  return text;
+}
+
+std::string usage_line(const Operation& operation, const std::string& command) {
+  std::string usage = fmt::format("kiban {} {}", command, operation.name);
   for (const Port& port : operation.ports)
     if (port.required) usage += fmt::format(" {} PATH", option_name(port.name));
   for (const Parameter& parameter : operation.parameters)
@@ -120,7 +124,7 @@ std::string code(const std::string& text) { return text.empty() ? "" : "`" + tex
 void append_markdown(std::string& page, const Operation& operation) {
   const auto out = std::back_inserter(page);
   fmt::format_to(out, "\n## {}\n\n{}. Version {}.\n\n    {}\n", operation.name, operation.summary, operation.version,
-                 usage_line(operation));
+                 usage_line(operation, "run"));
   for (const std::string& note : operation.notes) fmt::format_to(out, "\n- {}", note);
   if (!operation.notes.empty()) page += "\n";
   page += "\n| port | | kind | |\n|---|---|---|---|\n";
@@ -142,16 +146,20 @@ void append_markdown(std::string& page, const Operation& operation) {
 
 }  // namespace
 
-std::string help_text(const Operation& operation) {
+std::string help_text(const Operation& operation, const std::string& command, const Options& options) {
   const std::string title = fmt::format("{}: {} (version {})", operation.name, operation.summary, operation.version);
-  std::string text = fmt::format("{}\n\nUsage: {}\n", wrapped(title, 0), wrapped(usage_line(operation), 7));
+  std::string text = fmt::format("{}\n\nUsage: {}\n", wrapped(title, 0), wrapped(usage_line(operation, command), 7));
   text += ports_section(operation, PortDirection::in, "Inputs");
   text += ports_section(operation, PortDirection::out, "Outputs");
-  text += parameters_section(operation.parameters, "Parameters");
-  text += parameters_section(run_options(), "Run");
-  if (!operation.notes.empty()) text += "\nNotes\n";
-  for (const std::string& note : operation.notes) text += "  - " + wrapped(note, 4) + "\n";
-  return text;
+  text += options_section({operation.parameters, {}}, "Parameters");
+  text += options_section(options, command == "run" ? "Run" : "Queue");
+  return text + notes_section(operation.notes);
+}
+
+std::string help_text(const Command& command) {
+  const std::string places = command.places.empty() ? "" : " " + command.places;
+  return fmt::format("{}\n\nUsage: kiban {}{} [OPTION ...]\n{}{}", wrapped(command.summary, 0), command.name, places,
+                     options_section(command.options, "Options"), notes_section(command.notes));
 }
 
 std::string markdown(const engine::Registry& registry) {
@@ -160,7 +168,7 @@ std::string markdown(const engine::Registry& registry) {
       "Generated from the declarations by `kiban ops --markdown`; a test keeps this page and the command the same.\n"
       "Numbers of three (`N [N N]`) run along x, y, z; one number stands for three equal ones.\n"
       "Every operation also has the options of the run:\n\n";
-  for (const Parameter& option : run_options())
+  for (const Parameter& option : run_options().declared)
     page +=
         fmt::format("- `{}{}`: {}{}.\n", option_name(option.name),
                     option.type == ParameterType::flag ? "" : " " + placeholder(option), option.help, facts(option));

@@ -42,14 +42,16 @@ int run_command(const engine::Registry& registry, const Arguments& arguments) {
     throw Error(ErrorCode::usage, "`kiban run` needs the name of an operation first; `kiban ops` lists them");
 
   const engine::Operation& operation = registry.find(arguments[0]);
-  const RunArguments given = parse_run(operation, Arguments(arguments.begin() + 1, arguments.end()));
+  const OperationArguments given =
+      parse_operation(operation, run_options(), Arguments(arguments.begin() + 1, arguments.end()));
+  const engine::Values& options = given.options.values;
   if (given.help) {
-    fmt::print("{}", help_text(operation));
+    fmt::print("{}", help_text(operation, "run", run_options()));
     return 0;
   }
   const engine::Request request = engine::request_from_text(operation, given.operation);
-  pin_instruction_set(given.run.text("simd"));
-  Stream stream(parse_device(given.run.text("device")), static_cast<int>(given.run.integer("threads")));
+  pin_instruction_set(options.text("simd"));
+  Stream stream(parse_device(options.text("device")), static_cast<int>(options.integer("threads")));
 
   watch_signals();
   ProgressBar bar;
@@ -57,7 +59,7 @@ int run_command(const engine::Registry& registry, const Arguments& arguments) {
                             [] { return received_signal() != 0; });
   const engine::Report report = engine::run(operation, request, stream, progress);
   bar.clear();
-  if (given.run.flag("json"))
+  if (options.flag("json"))
     fmt::print("{}\n", one_line(engine::to_json(report)));
   else
     print_summary(operation, report);

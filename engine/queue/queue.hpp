@@ -94,6 +94,12 @@ struct Outcome {
   double device_seconds = 0;  ///< that the attempt took, whatever came of it
 };
 
+/// The store is not what was written: nothing passes with time, unlike a full disk or a lock.
+class DamagedQueue : public Error {
+ public:
+  explicit DamagedQueue(const std::string& sentence) : Error(ErrorCode::input, sentence) {}
+};
+
 /// Jobs that survive everything but the loss of the disk. What a call has returned is on the disk; several processes
 /// may have the queue open, and all calls of one object may come from several threads.
 ///
@@ -102,7 +108,8 @@ struct Outcome {
 /// gives the result the names that were asked for, and says so with `published`, which also lets the jobs go on that
 /// wait for this one.
 ///
-/// Errors of all: input (the store is corrupt, full, read-only or gone; says what to do; nothing has changed).
+/// Errors of all: input (the store is full, read-only, locked or gone, or, as DamagedQueue, corrupt; says what to do;
+/// nothing has changed).
 class Queue {
  public:
   virtual ~Queue() = default;

@@ -61,14 +61,15 @@ Request existing_files(const Submission& submission) {
 }
 
 void require_output(const std::string& port, const fs::path& path) {
-  const auto refuse = [&](const char* what) { throw Error(ErrorCode::input, fmt::format("{}: {}", port, what)); };
+  const auto refuse = [&](const std::string& what) {
+    throw Error(ErrorCode::input, fmt::format("{}: {}", port, what));
+  };
   std::error_code failed;
   const std::string folder = path.parent_path().string();
-  if (!fs::is_directory(folder, failed))
-    refuse(fmt::format("there is no folder {}; make it, or name another", folder).c_str());
-  if (fs::is_directory(path, failed)) refuse(fmt::format("{} is a folder; name a file", path.string()).c_str());
+  if (!fs::is_directory(folder, failed)) refuse(fmt::format("there is no folder {}; make it, or name another", folder));
+  if (fs::is_directory(path, failed)) refuse(fmt::format("{} is a folder; name a file", path.string()));
   if (access(folder.c_str(), W_OK | X_OK) != 0)
-    refuse(fmt::format("the folder {} is write-protected; name another", folder).c_str());
+    refuse(fmt::format("the folder {} is write-protected; name another", folder));
 }
 
 /// Fields that are left out stand as those of a Submission do. Errors: usage.

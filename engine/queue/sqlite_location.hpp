@@ -1,0 +1,41 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace kiban::engine {
+
+/// The file of a queue's URL. Errors: usage (see `open_queue`).
+std::filesystem::path file_of_url(const std::string& url);
+
+/// Name of a file system that other machines share, by the magic number that statfs gives; "" for a local one. What
+/// FUSE serves counts: nothing tells sshfs from the rest.
+std::string_view network_file_system(std::int64_t magic);
+/// Errors: input (on a network file system; the folder cannot be asked).
+void require_local(const std::filesystem::path& folder);
+
+/// Flushes a file or folder to the disk. Errors: input.
+void flush(const std::filesystem::path& path);
+
+/// While it lives, this process has the file open. SQLite keeps books of its locks for each process, which a child that
+/// was forked inherits although it has none of the locks: it may not open what its parent had open.
+class OpenFile {
+ public:
+  /// Errors: usage (the process that this one was forked from had it open).
+  explicit OpenFile(const std::filesystem::path& file);
+  ~OpenFile();
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  /// Errors: usage (in a child that was forked).
+  void require_own_process() const;
+
+ private:
+  std::string name_;
+  int process_;
+};
+
+/// Whether this process, or another on this machine, has the queue's file open.
+bool is_open_somewhere(const std::filesystem::path& file);
+
+}  // namespace kiban::engine
