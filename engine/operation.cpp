@@ -89,11 +89,15 @@ Request request_from_text(const Operation& operation, const std::map<std::string
                                                 suggestion(name, names_of(operation))));
     }
   }
+  require_ports(operation, request);
+  request.parameters = Values::from_text(operation.parameters, parameters);
+  return request;
+}
+
+void require_ports(const Operation& operation, const Request& request) {
   for (const Port& port : operation.ports)
     if (port.required && !request.uses(port.name))
       throw Error(ErrorCode::usage, fmt::format("{} must be given: {}", port.name, port.help));
-  request.parameters = Values::from_text(operation.parameters, parameters);
-  return request;
 }
 
 std::string to_string(PortKind kind) {

@@ -141,6 +141,9 @@ struct Operation {
 /// Errors: usage (unknown name, bad value, missing parameter or port).
 Request request_from_text(const Operation& operation, const std::map<std::string, std::string>& given);
 
+/// Errors: usage (a port that is required is not bound).
+void require_ports(const Operation& operation, const Request& request);
+
 std::string to_string(PortKind kind);
 
 /// The declaration as data: name, version, summary, parameters with types, units, defaults and ranges, ports.

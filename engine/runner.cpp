@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "kernels/core/device.hpp"
 #include "kernels/core/error.hpp"
@@ -22,11 +23,6 @@ std::filesystem::path resolved(const std::filesystem::path& path) {
     target = target.parent_path() / std::filesystem::read_symlink(target, failed);
   const std::filesystem::path full = std::filesystem::weakly_canonical(target, failed);
   return failed ? path : full;
-}
-
-std::string human_bytes(std::size_t bytes) {
-  const double gib = static_cast<double>(bytes) / (1 << 30);
-  return gib >= 0.1 ? fmt::format("{:.1f} GiB", gib) : fmt::format("{:.1f} MiB", gib * 1024);
 }
 
 DeviceDescription describe(Device device) {
@@ -49,41 +45,6 @@ std::string model_of(Device device) {
   return place->second;
 }
 
-void require_host_memory(std::size_t bytes) {
-  const auto free = static_cast<std::size_t>(available_memory_bytes());
-  if (bytes > free)
-    throw Error(ErrorCode::input, fmt::format("this needs {} of memory and {} are free; ask for fewer or larger voxels",
-                                              human_bytes(bytes), human_bytes(free)));
-}
-
-void require_memory(const Plan& plan, Device device) {
-  constexpr std::size_t kSmall = 64 << 20;  // any machine has it, and to ask takes longer than a small run
-  const bool on_host = device.kind != DeviceKind::cuda;
-  const std::size_t host_bytes = plan.host_bytes + (on_host ? plan.device_bytes : 0);
-  if (host_bytes > kSmall) require_host_memory(host_bytes);
-  if (on_host || plan.device_bytes <= kSmall) return;
-  if (const std::size_t free = describe(device).free_bytes; plan.device_bytes > free)
-    throw Error(ErrorCode::device,
-                fmt::format("this needs {} of memory on {} and {} are free; ask for fewer or larger voxels, or use "
-                            "--device cpu",
-                            human_bytes(plan.device_bytes), name(device), human_bytes(free)));
-}
-
-/// While it lives, a request to stop ends the parallel work of the stream, which may be long between two steps of a
-/// run.
-class StopBetweenPieces {
- public:
-  StopBetweenPieces(Stream& stream, const Progress& progress) : stream_(stream) {
-    stream_.check_between_pieces([&progress] { progress.check(); });
-  }
-  ~StopBetweenPieces() { stream_.check_between_pieces({}); }
-  StopBetweenPieces(const StopBetweenPieces&) = delete;
-  StopBetweenPieces& operator=(const StopBetweenPieces&) = delete;
-
- private:
-  Stream& stream_;
-};
-
 }  // namespace
 
 void require_different_files(const Operation& operation, const Request& request) {
@@ -101,33 +62,76 @@ void require_different_files(const Operation& operation, const Request& request)
   }
 }
 
+std::string human_bytes(std::size_t bytes) {
+  const double gib = static_cast<double>(bytes) / (1 << 30);
+  return gib >= 0.1 ? fmt::format("{:.1f} GiB", gib) : fmt::format("{:.1f} MiB", gib * 1024);
+}
+
+MemoryNeed memory_need(const Plan& plan, Device device) {
+  if (device.kind == DeviceKind::cuda) return {plan.host_bytes, plan.device_bytes};
+  return {plan.host_bytes + plan.device_bytes, 0};
+}
+
+MemoryNeed free_memory(Device device) {
+  return {static_cast<std::size_t>(available_memory_bytes()), describe(device).free_bytes};
+}
+
+void require_memory(const MemoryNeed& need, Device device) {
+  constexpr std::size_t kSmall = 64 << 20;  // any machine has it, and to ask takes longer than a small run
+  if (need.host_bytes > kSmall) {
+    if (const auto free = static_cast<std::size_t>(available_memory_bytes()); need.host_bytes > free)
+      throw Error(ErrorCode::input,
+                  fmt::format("this needs {} of memory and {} are free; ask for fewer or larger voxels",
+                              human_bytes(need.host_bytes), human_bytes(free)),
+                  ENOMEM);
+  }
+  if (need.device_bytes <= kSmall) return;
+  if (const std::size_t free = describe(device).free_bytes; need.device_bytes > free)
+    throw Error(ErrorCode::device,
+                fmt::format("this needs {} of memory on {} and {} are free; ask for fewer or larger voxels, or use "
+                            "--device cpu",
+                            human_bytes(need.device_bytes), name(device), human_bytes(free)),
+                ENOMEM);
+}
+
+StopBetweenPieces::StopBetweenPieces(Stream& stream, std::function<void()> check) : stream_(stream) {
+  stream_.check_between_pieces(std::move(check));
+}
+
+StopBetweenPieces::~StopBetweenPieces() { stream_.check_between_pieces({}); }
+
 Report run(const Operation& operation, const Request& request, Stream& stream, Progress& progress) {
   progress.enter("load");
   require_different_files(operation, request);
   const std::unique_ptr<Work> work = operation.load(request);
 
   progress.enter("plan");
-  Report report;
-  report.plan = work->plan(stream.device());
-  require_memory(report.plan, stream.device());
+  const Plan plan = work->plan(stream.device());
+  require_memory(memory_need(plan, stream.device()), stream.device());
 
-  const StopBetweenPieces stop(stream, progress);
+  const StopBetweenPieces stop(stream, [&progress] { progress.check(); });
   work->run(stream, progress);
   stream.synchronize();
   work->store(progress);
   progress.finish();
+  return report_of(operation, request, *work, plan, progress, stream);
+}
 
+Report report_of(const Operation& operation, const Request& request, const Work& work, const Plan& plan,
+                 const Progress& progress, const Stream& stream) {
+  Report report;
   report.operation = operation.name;
   report.operation_version = operation.version;
   report.parameters = request.parameters;
   for (const Port& port : operation.ports)
     if (port.direction == PortDirection::out && request.uses(port.name) && !request.in_memory(port.name))
       report.outputs[port.name] = request.path(port.name);
-  report.findings = work->findings();
+  report.findings = work.findings();
+  report.plan = plan;
   report.stages = progress.stages();
   for (const StageTime& stage : report.stages) report.seconds += stage.seconds;
   const double compute = progress.seconds("compute");
-  if (compute > 0) report.updates_per_second = static_cast<double>(report.plan.updates) / compute;
+  if (compute > 0) report.updates_per_second = static_cast<double>(plan.updates) / compute;
   report.device = name(stream.device());
   report.device_model = model_of(stream.device());
   report.instruction_set = instruction_set();

@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -30,6 +31,38 @@ std::vector<std::filesystem::path> files_behind(PortKind kind, const std::filesy
 
 /// An output that replaced an input, or another output, would lose it. Errors: usage (names both).
 void require_different_files(const Operation& operation, const Request& request);
+
+/// What a plan takes of the host's memory and of the device's own: only a GPU has any.
+struct MemoryNeed {
+  std::size_t host_bytes = 0, device_bytes = 0;
+};
+MemoryNeed memory_need(const Plan& plan, Device device);
+
+/// "1.5 GiB", for sentences.
+std::string human_bytes(std::size_t bytes);
+
+/// What is free now. A device that `devices()` does not list works in the host's memory.
+MemoryNeed free_memory(Device device);
+
+/// Errors: input, device (more is needed than is free now; names both).
+void require_memory(const MemoryNeed& need, Device device);
+
+/// While it lives, a request to stop ends the parallel work of the stream, which may be long between two steps of a
+/// run.
+class StopBetweenPieces {
+ public:
+  StopBetweenPieces(Stream& stream, std::function<void()> check);
+  ~StopBetweenPieces();
+  StopBetweenPieces(const StopBetweenPieces&) = delete;
+  StopBetweenPieces& operator=(const StopBetweenPieces&) = delete;
+
+ private:
+  Stream& stream_;
+};
+
+/// Of a piece of work that was run on `stream` and stored.
+Report report_of(const Operation& operation, const Request& request, const Work& work, const Plan& plan,
+                 const Progress& progress, const Stream& stream);
 
 /// Loads, plans, runs and stores one request.
 /// Errors: usage (an output is a file of an input, or of another output) · input (files, data, no folder for an output,

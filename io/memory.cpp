@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
+
 #include "kernels/core/device.hpp"
 #include "kernels/core/error.hpp"
 
@@ -13,7 +15,8 @@ void require_memory(std::int64_t bytes, const std::string& what) {
     throw Error(ErrorCode::input,
                 fmt::format("{} need {:.1f} GiB of memory and {:.1f} GiB are free; crop the data, or use "
                             "a machine with more memory",
-                            what, static_cast<double>(bytes) / (1 << 30), static_cast<double>(available) / (1 << 30)));
+                            what, static_cast<double>(bytes) / (1 << 30), static_cast<double>(available) / (1 << 30)),
+                ENOMEM);
 }
 
 }  // namespace kiban::io

@@ -138,30 +138,30 @@ class Renaming {
 
 Error write_error(const fs::path& path, int error_number) {
   const std::string folder = folder_of(path).string();
+  const auto error = [&](const std::string& sentence) { return Error(ErrorCode::input, sentence, error_number); };
   switch (error_number) {
     case ENOENT:
     case ENOTDIR:
-      return {ErrorCode::input,
-              fmt::format("{}: cannot be written, the folder {} does not exist; create it", path.string(), folder)};
+      return error(
+          fmt::format("{}: cannot be written, the folder {} does not exist; create it", path.string(), folder));
     case EACCES:
     case EPERM:
     case EROFS:
-      return {
-          ErrorCode::input,
+      return error(
           fmt::format("{}: cannot be written, no permission to create files in {}; change it, or name another folder",
-                      path.string(), folder)};
+                      path.string(), folder));
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-      return {ErrorCode::input,
-              fmt::format("{}: cannot be written whole, {}; free space in {}, or name another folder", path.string(),
-                          error_number == EFBIG ? "the limit on file sizes is reached" : "the disk is full", folder)};
+      return error(
+          fmt::format("{}: cannot be written whole, {}; free space in {}, or name another folder", path.string(),
+                      error_number == EFBIG ? "the limit on file sizes is reached" : "the disk is full", folder));
     case 0:
-      return {ErrorCode::input,
-              fmt::format("{}: cannot be written whole; check the space that is left in {}", path.string(), folder)};
+      return error(
+          fmt::format("{}: cannot be written whole; check the space that is left in {}", path.string(), folder));
     default:
-      return {ErrorCode::input, fmt::format("{}: cannot be written ({}); name another folder", path.string(),
-                                            std::generic_category().message(error_number))};
+      return error(fmt::format("{}: cannot be written ({}); name another folder", path.string(),
+                               std::generic_category().message(error_number)));
   }
 }
 
@@ -234,7 +234,7 @@ void commit_together(const std::vector<OutputFile*>& outputs) {
     std::string sentence = write_error(path, failure).what();
     for (auto renaming = renamings.rbegin(); renaming != renamings.rend(); ++renaming)
       sentence += renaming->take_back();
-    throw Error(ErrorCode::input, sentence);
+    throw Error(ErrorCode::input, sentence, failure);
   };
   for (const OutputFile* file : files) {
     if (const int failure = renamings.emplace_back(file->target_).give(file->temporary_path_))

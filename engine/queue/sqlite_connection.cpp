@@ -41,11 +41,11 @@ std::string escaped(const std::string& path) {
 
 }  // namespace
 
-Error damaged(const std::filesystem::path& file, const std::string& how) {
-  return {ErrorCode::input,
-          fmt::format("{}: the queue is damaged ({}); leave the file as it is and put a backup in its "
-                      "place with: kiban restore BACKUP",
-                      file.string(), how)};
+DamagedQueue damaged(const std::filesystem::path& file, const std::string& how) {
+  return DamagedQueue(
+      fmt::format("{}: the queue is damaged ({}); leave the file as it is and put a backup in its "
+                  "place with: kiban restore BACKUP",
+                  file.string(), how));
 }
 
 Rows::~Rows() {

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "engine/queue/queue.hpp"
 #include "kernels/core/error.hpp"
 
 struct sqlite3;
@@ -18,7 +19,7 @@ struct sqlite3_stmt;
 namespace kiban::engine {
 
 /// What to say of a store that is not what was written.
-Error damaged(const std::filesystem::path& file, const std::string& how);
+DamagedQueue damaged(const std::filesystem::path& file, const std::string& how);
 
 /// What was found wrong with a store, told to all who have it open here.
 class Verdict {

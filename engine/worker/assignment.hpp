@@ -23,7 +23,7 @@ struct Event {
   enum class Kind {
     opened,    ///< its inputs are being looked at: from here on it may have killed the executor
     began,     ///< it computes, in a batch
-    progress,  ///< where it is
+    progress,  ///< where it is; in the stage "store" it has left the device
     ended,     ///< `outcome` says how; after a success its folder is whole and flushed
   };
   Kind kind = Kind::progress;

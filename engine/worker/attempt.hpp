@@ -1,4 +1,6 @@
 #pragma once
+#include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
@@ -35,9 +37,20 @@ nlohmann::json manifest_of(const Assignment& assignment, const Operation& operat
 /// Errors: input (the disk is full or failed).
 void seal(const std::filesystem::path& folder, const nlohmann::json& manifest);
 
+/// A folder that is to be sealed with others: what they share is flushed once.
+struct Sealing {
+  std::filesystem::path folder;
+  const nlohmann::json* manifest = nullptr;
+  std::exception_ptr failure;  ///< as `seal` would have thrown it; the others go on
+};
+void seal_together(std::vector<Sealing>& sealings);
+
 /// Gives the outputs of a sealed folder the names that were asked for: each a hard link, or a copy where the file
-/// system has none; under a hidden name first, then renamed, then flushed. Idempotent.
-/// Errors: input (a target's folder is missing, full or write-protected; a file of the folder is missing).
+/// system has none; under a hidden name first, then renamed, then flushed. Idempotent: after a crash it goes on where
+/// it was, and what it had hidden is gone. All are linked before the first is renamed. An output that exists is
+/// replaced and passes its permissions on; a name that is a link stays one, as in io::OutputFile. Errors: input (a
+/// target's folder is missing, full or write-protected; a target is a folder, or no plain file; a file of the attempt
+/// is missing).
 void publish(const std::filesystem::path& folder, const Submission& submission);
 
 }  // namespace kiban::engine

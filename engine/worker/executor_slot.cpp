@@ -40,6 +40,7 @@ void ExecutorSlot::begin() {
   process_.reset();
   started_us_ = heard_us_ = clock_.boot_us();
   ready_ = used_ = reserved_ = false;
+  to_begin_ = 0;
   refused_with_.clear();
   try {
     process_ = std::make_unique<ExecutorProcess>(terms_.command, terms_.options);
@@ -171,6 +172,7 @@ void ExecutorSlot::hear(const Event& event) {
       deaths_with_nothing_opened_ = 0;
       return;
     case Event::Kind::began:
+      begin_batch(event.batch_size);
       job.phase = HeldJob::Phase::computing;
       job.began_us = device_changed_us_ = heard_us_;
       log_.job("began", event.job, {{"batch", event.batch_size}});
@@ -188,6 +190,16 @@ void ExecutorSlot::hear(const Event& event) {
       job.phase = HeldJob::Phase::ended;
       ended_(job, event.outcome);
   }
+}
+
+/// Each of a batch tells that it began. The device has room for one batch: the last one is through.
+void ExecutorSlot::begin_batch(int size) {
+  if (to_begin_ == 0) {
+    for (HeldJob* job : handed_)
+      if (job->phase == HeldJob::Phase::computing) job->phase = HeldJob::Phase::leaving;
+    to_begin_ = size;
+  }
+  to_begin_ = std::max(0, to_begin_ - 1);
 }
 
 ExecutorSlot::Jobs ExecutorSlot::handed_in(HeldJob::Phase first, HeldJob::Phase last) const {

@@ -26,10 +26,15 @@ struct PipelineOptions {
 /// room; `run`, or `run_together` with others of its batch key; `store`; digests of inputs and outputs; manifest.json;
 /// files and folders flushed. On anything but success its folder is removed.
 ///
+/// Only an operation that can `run_together` has its works wait for company. A batch that fails as a whole is begun
+/// again, each job alone. Whether a failure is tried again, its code says, and its errno where it has one: full or
+/// write-protected disks postpone a job, trouble of the device and memory that ran out may pass, bad input fails.
+///
 /// Results are byte-identical whatever shares a batch.
 class Pipeline {
  public:
-  using Listener = std::function<void(const Event&)>;  ///< called by any thread of the pipeline, one at a time
+  /// Called by any thread of the pipeline, one at a time; must not throw, nor call `drain`.
+  using Listener = std::function<void(const Event&)>;
 
   Pipeline(const Registry& registry, const PipelineOptions& options, Listener listener);
   /// Waits for what computes; gives the rest back.

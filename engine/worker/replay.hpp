@@ -15,6 +15,7 @@ struct Replay {
   };
   std::vector<Output> outputs;
   std::vector<std::string> differences;  ///< of device model, instruction set, version: reasons for other digests
+  /// Every output has the digest that the manifest says.
   bool identical() const;
 };
 

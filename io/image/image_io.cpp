@@ -12,6 +12,7 @@
 #include <nifti1_io.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdarg>
 #include <new>
 #include <string>
@@ -88,7 +89,9 @@ void run_itk(const std::filesystem::path& path, const std::function<void()>& wor
   } catch (const itk::ExceptionObject& exception) {
     refuse_image(path, fmt::format("the image library gave up on it ({}); check the file", reason(exception)));
   } catch (const std::bad_alloc&) {
-    refuse_image(path, "not enough memory; crop the data, or use a machine with more memory");
+    throw Error(ErrorCode::input,
+                fmt::format("{}: not enough memory; crop the data, or use a machine with more memory", path.string()),
+                ENOMEM);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
@@ -24,9 +25,11 @@ std::shared_ptr<void> allocate(Device device, std::size_t bytes) {
   const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
   void* memory = rounded < bytes ? nullptr : std::aligned_alloc(alignment, rounded ? rounded : alignment);
   if (!memory)
-    throw Error(ErrorCode::input, fmt::format("this needs {:.1f} GiB of memory, which this process does not get; ask "
-                                              "for fewer or larger voxels, or use a machine with more memory",
-                                              static_cast<double>(bytes) / (1 << 30)));
+    throw Error(ErrorCode::input,
+                fmt::format("this needs {:.1f} GiB of memory, which this process does not get; ask for fewer or larger "
+                            "voxels, or use a machine with more memory",
+                            static_cast<double>(bytes) / (1 << 30)),
+                ENOMEM);
   if (large) madvise(memory, rounded, MADV_HUGEPAGE);  // a wish: without it everything is right, and slower
   return {memory, std::free};
 }

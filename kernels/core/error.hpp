@@ -15,11 +15,16 @@ enum class ErrorCode {
 /// The one exception of Kiban. `what()` is one sentence: what is wrong, where, and what to do.
 class Error : public std::runtime_error {
  public:
-  Error(ErrorCode code, const std::string& sentence) : std::runtime_error(sentence), code_(code) {}
+  ///   error_number   errno, where the machine refused what a sound request needs (space, memory, permission to write):
+  ///                  the cause may pass. 0 where it did not
+  Error(ErrorCode code, const std::string& sentence, int error_number = 0)
+      : std::runtime_error(sentence), code_(code), error_number_(error_number) {}
   ErrorCode code() const { return code_; }
+  int error_number() const { return error_number_; }
 
  private:
   ErrorCode code_;
+  int error_number_;
 };
 
 }  // namespace kiban

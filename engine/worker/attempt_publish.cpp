@@ -1,0 +1,142 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <optional>
+#include <set>
+#include <string>
+#include <system_error>
+
+#include "engine/fault_point.hpp"
+#include "engine/worker/attempt.hpp"
+#include "engine/worker/durable_file.hpp"
+
+namespace kiban::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Through links, also to what is not there yet.
+fs::path link_target(const fs::path& path) {
+  fs::path target = path;
+  std::error_code failure;
+  for (int links = 0; fs::is_symlink(fs::symlink_status(target, failure)); ++links) {
+    const fs::path next = fs::read_symlink(target, failure);
+    if (failure || links == 40) throw write_failure(path, failure ? failure.value() : ELOOP);
+    target = target.parent_path() / next;
+  }
+  return target;
+}
+
+/// One output on its way from the attempt's folder to the name that was asked for.
+class Publication {
+ public:
+  /// Errors: input (the file is gone; the target cannot be replaced).
+  Publication(const fs::path& folder, const std::string& port, const fs::path& asked_for)
+      : source_(folder / file_in_attempt(port, asked_for)),
+        asked_for_(asked_for),
+        target_(link_target(asked_for)),
+        hidden_(target_.parent_path() /
+                fmt::format(".kiban-{}-{}", folder.filename().string(), source_.filename().string())) {
+    const std::optional<struct stat> from = status(source_), at = status(target_);
+    if (!from || !S_ISREG(from->st_mode))
+      throw Error(ErrorCode::input, fmt::format("{}: the result is gone; run the job again", source_.string()));
+    if (at && S_ISDIR(at->st_mode))
+      throw Error(ErrorCode::input, fmt::format("{}: is a folder; move it away", asked_for_.string()));
+    if (at && !S_ISREG(at->st_mode))
+      throw Error(ErrorCode::input, fmt::format("{}: is not a plain file; move it away", asked_for_.string()));
+    done_ = at && at->st_dev == from->st_dev && at->st_ino == from->st_ino;
+    // Renaming would not ask: the folder's permissions decide.
+    if (at && !done_ && access(target_.c_str(), W_OK) != 0)
+      throw Error(ErrorCode::input, fmt::format("{}: exists and is write-protected; change its permissions, or move "
+                                                "it away",
+                                                asked_for_.string()));
+    if (at && !done_) mode_ = at->st_mode & 0777;
+  }
+
+  /// Under the hidden name, flushed where it is a copy. What an earlier call left there is removed.
+  void link() {
+    if (unlink(hidden_.c_str()) != 0 && errno != ENOENT) throw write_failure(asked_for_, errno);
+    if (done_) return;
+    if (::link(source_.c_str(), hidden_.c_str()) != 0) {
+      if (errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == EROFS || errno == ENOSPC ||
+          errno == EDQUOT)
+        throw write_failure(asked_for_, errno);
+      copy();  // another file system, or one without hard links
+    }
+    if (mode_ && chmod(hidden_.c_str(), *mode_) != 0) throw write_failure(asked_for_, errno);
+    fault_point("publish.linked");
+  }
+
+  void rename() {
+    if (done_) return;
+    if (std::rename(hidden_.c_str(), target_.c_str()) != 0) throw write_failure(asked_for_, errno);
+    done_ = true;
+    fault_point("publish.renamed");
+  }
+
+  void withdraw() const {
+    if (!done_) unlink(hidden_.c_str());
+  }
+
+  fs::path folder() const { return target_.parent_path(); }
+
+ private:
+  static std::optional<struct stat> status(const fs::path& path) {
+    struct stat found {};
+    if (stat(path.c_str(), &found) != 0) return std::nullopt;
+    return found;
+  }
+
+  void copy() const {
+    const OpenFile from(source_, O_RDONLY);
+    if (from.number() < 0) throw write_failure(source_, errno);
+    const OpenFile to(hidden_, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    if (to.number() < 0) throw write_failure(asked_for_, errno);
+    std::array<char, 65536> buffer;
+    for (;;) {
+      const ssize_t count = read(from.number(), buffer.data(), buffer.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) throw write_failure(source_, errno);
+      if (count == 0) break;
+      write_all(to, buffer.data(), static_cast<std::size_t>(count), asked_for_);
+    }
+    flush_file(hidden_);
+  }
+
+  fs::path source_, asked_for_, target_, hidden_;
+  std::optional<mode_t> mode_;  ///< of what is replaced
+  bool done_ = false;
+};
+
+}  // namespace
+
+void publish(const fs::path& folder, const Submission& submission) {
+  if (submission.outputs.empty()) return;
+  // Two workers may come for one row, and the hidden names are the same.
+  const OpenFile result(folder, O_RDONLY | O_DIRECTORY);
+  if (result.number() < 0)
+    throw Error(ErrorCode::input, fmt::format("{}: the result is gone; run the job again", folder.string()));
+  while (flock(result.number(), LOCK_EX) != 0 && errno == EINTR) {
+  }
+  std::vector<Publication> publications;
+  publications.reserve(submission.outputs.size());
+  for (const auto& [port, path] : submission.outputs) publications.emplace_back(folder, port, path);
+  try {
+    for (Publication& publication : publications) publication.link();
+    for (Publication& publication : publications) publication.rename();
+  } catch (...) {
+    for (const Publication& publication : publications) publication.withdraw();
+    throw;
+  }
+  std::set<fs::path> folders;
+  for (const Publication& publication : publications) folders.insert(publication.folder());
+  for (const fs::path& each : folders) flush_folder(each);
+}
+
+}  // namespace kiban::engine
