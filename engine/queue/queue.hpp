@@ -31,9 +31,9 @@ struct Receipt {
 };
 
 struct JobFilter {
-  std::optional<JobState> state;
-  std::optional<std::string> submitter, operation;
-  std::map<std::string, std::string> tags;
+  std::optional<JobState> state{};
+  std::optional<std::string> submitter{}, operation{};
+  std::map<std::string, std::string> tags{};
   int most = 100;  ///< the latest
 };
 
