@@ -64,7 +64,7 @@ std::string full_extension(const fs::path& path) {
 }
 
 void bind_file(Request& request, const Operation& operation, PortDirection direction, const std::string& port,
-          const fs::path& file) {
+               const fs::path& file) {
   std::vector<std::string> known;
   for (const Port& declared : operation.ports)
     if (declared.direction == direction) known.push_back(declared.name);
@@ -110,7 +110,7 @@ std::string utc_now() {
 }  // namespace
 
 FileDigest digest_of(const fs::path& path) {
-  const OpenFile file(path, O_RDONLY);
+  const FileDescriptor file(path, O_RDONLY);
   if (file.number() < 0) throw read_failure(path, errno);
   posix_fadvise(file.number(), 0, 0, POSIX_FADV_SEQUENTIAL);
   thread_local std::vector<char> buffer(256 << 10);

@@ -94,9 +94,9 @@ class Publication {
   }
 
   void copy() const {
-    const OpenFile from(source_, O_RDONLY);
+    const FileDescriptor from(source_, O_RDONLY);
     if (from.number() < 0) throw write_failure(source_, errno);
-    const OpenFile to(hidden_, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    const FileDescriptor to(hidden_, O_WRONLY | O_CREAT | O_EXCL, 0666);
     if (to.number() < 0) throw write_failure(asked_for_, errno);
     std::array<char, 65536> buffer;
     for (;;) {
@@ -119,7 +119,7 @@ class Publication {
 void publish(const fs::path& folder, const Submission& submission) {
   if (submission.outputs.empty()) return;
   // Two workers may come for one row, and the hidden names are the same.
-  const OpenFile result(folder, O_RDONLY | O_DIRECTORY);
+  const FileDescriptor result(folder, O_RDONLY | O_DIRECTORY);
   if (result.number() < 0)
     throw Error(ErrorCode::input, fmt::format("{}: the result is gone; run the job again", folder.string()));
   while (flock(result.number(), LOCK_EX) != 0 && errno == EINTR) {

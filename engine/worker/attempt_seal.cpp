@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 void write_manifest(const fs::path& folder, const nlohmann::json& manifest) {
   const fs::path path = folder / "manifest.json";
   const std::string text = manifest.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  const OpenFile file(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+  const FileDescriptor file(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
   if (file.number() < 0) throw write_failure(path, errno);
   write_all(file, text.data(), text.size(), path);
 }

@@ -10,7 +10,7 @@
 namespace kiban::engine {
 namespace {
 
-int sync(const OpenFile& file) {
+int sync(const FileDescriptor& file) {
   if (file.number() < 0) return errno;
   while (fsync(file.number()) != 0)
     if (errno != EINTR) return errno;
@@ -19,13 +19,13 @@ int sync(const OpenFile& file) {
 
 }  // namespace
 
-OpenFile::OpenFile(const std::filesystem::path& path, int flags, unsigned mode) {
+FileDescriptor::FileDescriptor(const std::filesystem::path& path, int flags, unsigned mode) {
   do {
     number_ = open(path.c_str(), flags | O_CLOEXEC, mode);
   } while (number_ < 0 && errno == EINTR);
 }
 
-OpenFile::~OpenFile() {
+FileDescriptor::~FileDescriptor() {
   if (number_ >= 0) close(number_);
 }
 
@@ -40,7 +40,7 @@ Error write_failure(const std::filesystem::path& path, int error_number) {
           error_number};
 }
 
-void write_all(const OpenFile& file, const char* bytes, std::size_t count, const std::filesystem::path& path) {
+void write_all(const FileDescriptor& file, const char* bytes, std::size_t count, const std::filesystem::path& path) {
   while (count > 0) {
     const ssize_t written = write(file.number(), bytes, count);
     if (written < 0 && errno == EINTR) continue;
@@ -52,12 +52,12 @@ void write_all(const OpenFile& file, const char* bytes, std::size_t count, const
 }
 
 void flush_file(const std::filesystem::path& path) {
-  const OpenFile file(path, O_RDONLY);
+  const FileDescriptor file(path, O_RDONLY);
   if (const int failure = sync(file)) throw write_failure(path, failure);
 }
 
 void flush_folder(const std::filesystem::path& path) {
-  const OpenFile folder(path, O_RDONLY | O_DIRECTORY);
+  const FileDescriptor folder(path, O_RDONLY | O_DIRECTORY);
   const int failure = sync(folder);
   // Some file systems cannot flush a folder; a folder that may be written to need not be readable.
   if (failure != 0 && failure != EINVAL && failure != EACCES) throw write_failure(path / ".", failure);

@@ -6,13 +6,13 @@
 namespace kiban::engine {
 
 /// A descriptor that is closed when it goes.
-class OpenFile {
+class FileDescriptor {
  public:
   /// `number` is below 0 where that failed; errno says why.
-  OpenFile(const std::filesystem::path& path, int flags, unsigned mode = 0);
-  ~OpenFile();
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
+  FileDescriptor(const std::filesystem::path& path, int flags, unsigned mode = 0);
+  ~FileDescriptor();
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
   int number() const { return number_; }
 
  private:
@@ -24,7 +24,7 @@ Error write_failure(const std::filesystem::path& path, int error_number);
 
 /// All of them. Errors: input (the disk is full or failed).
 ///   path   as sentences name it
-void write_all(const OpenFile& file, const char* bytes, std::size_t count, const std::filesystem::path& path);
+void write_all(const FileDescriptor& file, const char* bytes, std::size_t count, const std::filesystem::path& path);
 
 /// What was written is on the disk when it returns. Errors: input (the disk is full or failed).
 void flush_file(const std::filesystem::path& path);

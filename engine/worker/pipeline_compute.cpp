@@ -63,11 +63,10 @@ void Pipeline::State::compute(const std::vector<JobPtr>& batch) {
     }
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-  for (const JobPtr& job : batch) {
-    job->progress.finish();
-    // From here on its timeout, which is for the device, no longer counts. What has no outputs is done with, anyhow.
-    if (job->has_outputs()) tell(*job, {.kind = Event::Kind::progress, .stage = "store"});
-  }
+  for (const JobPtr& job : batch) job->progress.finish();
+  // From here on the timeout, which is for the device, no longer counts. What has no outputs is as good as ended.
+  for (const JobPtr& job : batch)
+    if (!of_all && job->has_outputs()) tell(*job, Event::Kind::progress, [](Event& event) { event.stage = "store"; });
 
   // Whose fault it is that a batch failed as a whole, only each alone can show.
   const bool again = of_all && batch.size() > 1 && !all_stopped(batch);
