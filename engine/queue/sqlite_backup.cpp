@@ -69,6 +69,10 @@ fs::path full_path(const fs::path& file) {
 
 /// A queue that is whole, which nobody writes to.
 void require_backup(const fs::path& backup) {
+  if (const std::string journal = backup.string() + "-wal"; fs::exists(journal) && !fs::is_empty(journal))
+    throw Error(
+        ErrorCode::input,
+        fmt::format("{}: is no backup, for it has a journal; make one with: kiban backup FILE", backup.string()));
   require_store(backup);
   Connection connection(backup, Connection::Mode::immutable);
   require_whole(connection);
@@ -160,9 +164,11 @@ void SqliteQueue::backup(const fs::path& given) const {
 
 Restored restore_queue(const std::string& url, const fs::path& given) {
   const fs::path file = file_of_url(url), backup = full_path(given);
-  require_backup(backup);
-  if (fs::exists(file) && fs::equivalent(file, backup))
+  if (fs::exists(file) && fs::exists(backup) && fs::equivalent(file, backup))
     throw Error(ErrorCode::usage, fmt::format("{} is the queue itself; name the backup", backup.string()));
+  if (is_open_somewhere(backup))
+    throw Error(ErrorCode::usage, fmt::format("{} is a queue in use; make a backup of it", backup.string()));
+  require_backup(backup);
   if (is_open_somewhere(file))
     throw Error(ErrorCode::usage,
                 fmt::format("{}: somebody has the queue open; stop its workers, then try again", file.string()));

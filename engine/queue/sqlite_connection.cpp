@@ -10,6 +10,8 @@
 #include <system_error>
 #include <utility>
 
+#include "engine/queue/sqlite_sealed_pages.hpp"
+
 namespace kiban::engine {
 namespace {
 
@@ -90,7 +92,7 @@ Connection::Connection(const std::filesystem::path& file, Mode mode, std::shared
                     (mode == Mode::immutable ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
                     (mode == Mode::make ? SQLITE_OPEN_CREATE : 0);
   const std::string uri = "file:" + escaped(file.string()) + (mode == Mode::immutable ? "?immutable=1" : "");
-  if (const int code = sqlite3_open_v2(uri.c_str(), &handle_, flags, nullptr); code != SQLITE_OK) {
+  if (const int code = sqlite3_open_v2(uri.c_str(), &handle_, flags, sealed_pages()); code != SQLITE_OK) {
     const int failure = handle_ ? sqlite3_extended_errcode(handle_) : code;
     sqlite3_close_v2(std::exchange(handle_, nullptr));
     fail(failure);
@@ -136,6 +138,10 @@ void Connection::fail(int code) {
                               "write it and its folder, or mount the disk for writing",
                               file));
     case SQLITE_IOERR:
+      if (code == SQLITE_IOERR_DATA) {
+        condemn("a page is not what was written");
+        require_sound();
+      }
       if (failure == EFBIG || failure == ENOSPC || failure == EDQUOT)
         throw Error(ErrorCode::input,
                     fmt::format("{}: no more may be written ({}), nothing was changed; make room, then "

@@ -75,6 +75,20 @@ std::string name_of(const fs::path& file) {
   return failed ? file.string() : full.string();
 }
 
+/// By another process. Each connection in WAL mode holds a shared lock on these bytes for as long as it lives.
+bool is_locked(const fs::path& file) {
+  const int opened = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (opened < 0) return false;
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = 0x40000000;
+  lock.l_len = 512;
+  const bool held = fcntl(opened, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  close(opened);
+  return held;
+}
+
 }  // namespace
 
 fs::path file_of_url(const std::string& given) {
@@ -120,9 +134,14 @@ void flush(const fs::path& path) {
                                               std::generic_category().message(failure)));
 }
 
-OpenFile::OpenFile(const fs::path& file) : name_(name_of(file)), process_(getpid()) {
+OpenFile::OpenFile(const fs::path& file, const std::function<void(bool elsewhere)>& look)
+    : name_(name_of(file)), process_(getpid()) {
   const std::lock_guard lock(books().mutex);
   if (books().inherited.contains(name_)) refuse_child();
+  if (!books().open.contains(name_)) {
+    was_open_ = is_locked(file);
+    look(was_open_);
+  }
   ++books().open[name_];
 }
 
@@ -137,21 +156,8 @@ void OpenFile::require_own_process() const {
 }
 
 bool is_open_somewhere(const fs::path& file) {
-  {
-    const std::lock_guard lock(books().mutex);
-    if (books().open.contains(name_of(file))) return true;
-  }
-  const int opened = open(file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (opened < 0) return false;
-  // Each connection in WAL mode holds a shared lock on these bytes for as long as it lives.
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = 0x40000000;
-  lock.l_len = 512;
-  const bool held = fcntl(opened, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-  close(opened);
-  return held;
+  const std::lock_guard lock(books().mutex);
+  return books().open.contains(name_of(file)) || is_locked(file);
 }
 
 }  // namespace kiban::engine

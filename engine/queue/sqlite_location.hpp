@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -18,21 +19,26 @@ void require_local(const std::filesystem::path& folder);
 /// Flushes a file or folder to the disk. Errors: input.
 void flush(const std::filesystem::path& path);
 
-/// While it lives, this process has the file open. SQLite keeps books of its locks for each process, which a child that
-/// was forked inherits although it has none of the locks: it may not open what its parent had open.
+/// While it lives, this process has the file open. SQLite keeps books of its locks for each process. A child that was
+/// forked inherits the books without the locks, so it may not open what its parent had open; and whoever opens and
+/// closes the file past SQLite takes its locks away, so that may be done only while nobody here has it open.
 class OpenFile {
  public:
-  /// Errors: usage (the process that this one was forked from had it open).
-  explicit OpenFile(const std::filesystem::path& file);
+  ///   look   is called before, where nobody in this process has it open, and told whether anybody else has
+  /// Errors: usage (the process that this one was forked from had it open) · those of `look`.
+  OpenFile(const std::filesystem::path& file, const std::function<void(bool elsewhere)>& look);
   ~OpenFile();
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;
+  /// Whether anybody on this machine had it open before.
+  bool was_open() const { return was_open_; }
   /// Errors: usage (in a child that was forked).
   void require_own_process() const;
 
  private:
   std::string name_;
   int process_;
+  bool was_open_ = true;
 };
 
 /// Whether this process, or another on this machine, has the queue's file open.

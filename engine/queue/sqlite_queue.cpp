@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/queue/sqlite_journal.hpp"
 #include "engine/queue/sqlite_schema.hpp"
 
 namespace kiban::engine {
@@ -14,11 +15,15 @@ constexpr std::uintmax_t kReadAtOnce = 16 << 20;
 }  // namespace
 
 SqliteQueue::SqliteQueue(const std::filesystem::path& file, const Clock& clock)
-    : open_(file), clock_(clock), file_(file) {
+    : file_(file), clock_(clock), open_(file, [&](bool elsewhere) {
+        require_store(file);
+        if (!elsewhere) require_whole_journal(file);
+      }) {
   const auto verdict = std::make_shared<Verdict>();
   writer_ = std::make_unique<Connection>(file, Connection::Mode::write, verdict);
   set_up(*writer_);
   if (std::filesystem::file_size(file) <= kReadAtOnce) require_read_through();
+  if (!open_.was_open()) begin_journal();
   reader_ = std::make_unique<Connection>(file, Connection::Mode::write, verdict);
   set_up(*reader_);
 }
@@ -29,6 +34,16 @@ SqliteQueue::~SqliteQueue() {
   } catch (const Error&) {
     writer_->abandon();
     reader_->abandon();
+  }
+}
+
+// After a crash: a new journal, so that what is torn at the end of this one never lies behind what comes next. Who may
+// not write, or has no room, can still look.
+void SqliteQueue::begin_journal() {
+  try {
+    writer_->run("PRAGMA wal_checkpoint(TRUNCATE)");
+  } catch (const Error&) {
+    writer_->require_sound();
   }
 }
 
@@ -103,7 +118,6 @@ std::unique_ptr<Queue> open_queue(const std::string& url, const Clock& clock) {
   const std::filesystem::path file = file_of_url(url);
   if (!std::filesystem::exists(file)) make_store(file);
   require_local(file.parent_path());
-  require_store(file);
   return std::make_unique<SqliteQueue>(file, clock);
 }
 

@@ -59,11 +59,12 @@ class SqliteQueue final : public Queue {
   std::vector<std::string> prune_rows(std::int64_t before_us);
   std::vector<std::filesystem::path> abandoned_folders(double older_than_s) const;
   bool is_named(const std::string& id, const std::string& token) const;
+  void begin_journal();
   void require_read_through();
 
-  OpenFile open_;
-  const Clock& clock_;
   std::filesystem::path file_;
+  const Clock& clock_;
+  OpenFile open_;
   mutable std::mutex write_mutex_, read_mutex_;
   mutable std::unique_ptr<Connection> writer_, reader_;
   bool read_through_ = false;

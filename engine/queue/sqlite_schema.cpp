@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include <system_error>
 
 #include "engine/queue/sqlite_location.hpp"
+#include "engine/queue/sqlite_sealed_pages.hpp"
 
 namespace kiban::engine {
 namespace {
@@ -86,9 +88,11 @@ void make_folder(const fs::path& folder) {
 
 void fill(const fs::path& file) {
   Connection connection(file, Connection::Mode::make);
-  connection.run(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}; PRAGMA page_size = 4096; "
+  int reserved = kPageSealBytes;
+  sqlite3_file_control(connection.handle(), "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
+  connection.run(fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}; PRAGMA page_size = {}; "
                              "PRAGMA synchronous = FULL; BEGIN",
-                             kApplication, kSchemaVersion)
+                             kApplication, kSchemaVersion, kPageBytes)
                      .c_str());
   connection.run(kSchema);
   connection.change("INSERT INTO queue VALUES (1, ?, 0, 0, '', 0, 0, 0, 0, 0)", written(QueueSettings{}));
@@ -105,7 +109,7 @@ void make_store(const fs::path& file) {
   make_folder(file.parent_path());
   require_local(file.parent_path());
   for (const char* suffix : {"-wal", "-journal"})
-    if (const std::string journal = file.string() + suffix; fs::exists(journal))
+    if (const std::string journal = file.string() + suffix; fs::exists(journal) && !fs::is_empty(journal))
       throw Error(ErrorCode::input,
                   fmt::format("{}: is missing while its journal {} is there, which belongs to a queue "
                               "that was lost; put a backup in its place with: kiban restore BACKUP",
@@ -143,8 +147,11 @@ void require_store(const fs::path& file) {
                                               file.string(), version, kSchemaVersion));
   else if (version < 1)
     throw damaged(file, "it has no version");
+  if (header[16] * 256 + header[17] != kPageBytes || header[20] != kPageSealBytes)
+    throw damaged(file, "its pages are not sealed");
   // With a journal beside it a checkpoint may have been cut short, which SQLite mends.
-  if (fs::file_size(file) % 4096 != 0 && !fs::exists(file.string() + "-wal")) throw damaged(file, "it is cut short");
+  if (fs::file_size(file) % kPageBytes != 0 && !fs::exists(file.string() + "-wal"))
+    throw damaged(file, "it is cut short");
 }
 
 void require_whole(Connection& connection) {
