@@ -56,8 +56,8 @@ INSTANTIATE_TEST_SUITE_P(All, PoisonTest,
                                          Poison{"segfault", "test.single", "killed its executor: signal 11 (SIGSEGV)"},
                                          Poison{"hang", "test.batch", "ran longer than its timeout of 1 s"},
                                          Poison{"leak", "test.batch", "took more than 1 GiB of memory"}),
-                         [](const auto& info) {
-                           return std::string(info.param.fault) + "_" + (info.param.operation + 5);
+                         [](const auto& poison) {
+                           return std::string(poison.param.fault) + "_" + (poison.param.operation + 5);
                          });
 
 TEST(WorkerFaults, RunsAgainUnchargedWhatAKilledExecutorHeld) {

@@ -9,17 +9,21 @@
 namespace kiban::engine::test {
 namespace {
 
-/// A worker in a thread, told to stop by `stop`.
+/// A worker in a thread, until the test ends.
 class Running {
  public:
   Running(Site& site, WorkerOptions options, Queue& queue)
       : thread_([this, &site, options, &queue]() mutable {
           options.exit_when_idle_s = std::numeric_limits<double>::infinity();
-          site.work(options, queue, [this] { return stop_.load(); });
+          try {
+            site.work(options, queue, [this] { return stop_.load(); });
+          } catch (const Error& error) {
+            ADD_FAILURE() << error.what();
+          }
         }) {}
+  ~Running() { stop_ = true; }
   void stop() { stop_ = true; }
   void join() { thread_.join(); }
-  ~Running() { stop_ = true; }
 
  private:
   std::atomic<bool> stop_{false};
@@ -40,7 +44,7 @@ TEST(Worker, RunsPublishesAndLogsEveryJobOnceAndNothingElse) {
   }
   EXPECT_EQ(lines_of(site.file("mark")).size(), 40);
   const std::string log = kiban::test::read_text(site.file("log"));
-  for (const char* secret : {"dr-who", "test.", ".mha", "out", "number", "/"})
+  for (const char* secret : {"dr-who", "test.", ".mha", "mark", "number", "/"})
     EXPECT_EQ(log.find(secret), std::string::npos) << secret;
 }
 
@@ -99,7 +103,7 @@ TEST(Worker, StopsAJobThatIsCancelledAndGoesOn) {
   ASSERT_TRUE(eventually([&] { return lines_of(site.file("mark")).size() == 1; }));
   site.queue().cancel(id, "not needed");
   ASSERT_TRUE(eventually([&] { return site.has_state(id, JobState::cancelled); }));
-  const std::string next = site.submit("test.single", {});
+  const std::string next = site.submit("test.single", nlohmann::json::object());
   ASSERT_TRUE(eventually([&] { return site.has_state(next, JobState::succeeded); }));
   EXPECT_TRUE(eventually([&] { return site.attempts_of(id).empty(); }));
   EXPECT_EQ(site.logged("executor_killed"), 0);
@@ -147,7 +151,7 @@ TEST(Worker, KeepsResultsWhileTheQueueCannotBeWritten) {
   Running running(site, site.options(), queue);
   ASSERT_TRUE(eventually([&] { return queue.failures > 1; }));
   queue.claims_fail = true;
-  const std::string later = site.submit("test.single", {});
+  const std::string later = site.submit("test.single", nlohmann::json::object());
   ASSERT_TRUE(eventually([&] { return site.logged("queue_trouble") > 4; }));
   queue.finishes_fail = queue.claims_fail = false;
   ASSERT_TRUE(eventually([&] {
@@ -174,6 +178,7 @@ TEST(Worker, StopsWithTheErrorOfADamagedQueue) {
   Site site;
   QueueInTrouble queue(site.queue());
   queue.damaged = true;
+  site.submit("test.single", nlohmann::json::object());
   EXPECT_THROW(site.work(site.options(), queue, [] { return false; }), DamagedQueue);
 }
 
@@ -203,7 +208,7 @@ TEST(Worker, SaysWhyAnExecutorCannotBegin) {
 
 TEST(Worker, AsksAnExecutorWhichDevicesThereAre) {
   Site site;
-  const std::string id = site.submit("test.single", {});
+  const std::string id = site.submit("test.single", nlohmann::json::object());
   WorkerOptions options = site.options();
   options.devices.clear();
   options.limits.host_bytes = std::size_t{1} << 30;
