@@ -26,7 +26,7 @@ class Disk:
             (self.control / name).mkdir(parents=True)
         self.switches = open(self.control / "switches", "w+b", buffering=0)
         self.switches.write(bytes(8 * len(SWITCHES)))
-        self.mutant = mutant or {}
+        self.mutant = dict(mutant or {})
         self.orders = 0
         self.new_boot()
         self.everything_is_flushed()

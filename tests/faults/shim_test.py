@@ -134,6 +134,16 @@ class PowerFailure(unittest.TestCase):
         left, told = self.rows_after_power_failure({"KIBAN_FAULT_UNFLUSHED": "*-wal"})
         self.assertLess(left, told)
 
+    def test_a_flush_drops_no_locks(self):
+        """Closing any descriptor of a file would drop all that the process has locked in it."""
+        locked = "import fcntl; f = open('a', 'w+'); fcntl.lockf(f, fcntl.LOCK_EX); os.fsync(f.fileno());"
+        holder = start(self.disk, locked + "print('locked', flush=True); time.sleep(60)")
+        self.assertEqual(holder.stdout.readline(), "locked\n")
+        other = "import fcntl; fcntl.lockf(open('a', 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+        self.assertEqual(run(self.disk, f"try:\n    {other}\nexcept OSError: print('held')"), "held\n")
+        holder.kill()
+        holder.communicate()
+
 
 INSERTS = """
 import sqlite3

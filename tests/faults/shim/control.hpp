@@ -12,6 +12,7 @@
 ///   KIBAN_FAULT_UNFLUSHED patterns, as of a shell, of names below the root, `:` between them: flushing these has no
 ///                         effect. A mutant
 ///   KIBAN_FAULT_TOKEN     `ignored`: a lease's token is not compared. A mutant
+///   KIBAN_FAULT_SCRIPT    SQL that the first connection runs
 namespace kiban::faults {
 
 /// The file `switches`, shared by all: bytes that the harness changes at any time.

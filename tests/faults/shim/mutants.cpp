@@ -1,10 +1,12 @@
-// A queue that does not compare the token of a lease: the statements are rewritten on their way to SQLite.
+// Statements on their way to SQLite. Of a queue that does not compare the token of a lease they are rewritten; and a
+// script of the harness is run in kiban's own connection, for only kiban can seal the pages of its store.
 #include <dlfcn.h>
 
 #include <cstdlib>
 #include <cstring>
 #include <regex>
 #include <string>
+#include <utility>
 
 #include "tests/faults/shim/control.hpp"
 
@@ -36,10 +38,19 @@ void* own(const char* name) {
   return next ? next : dlsym(dlopen("libsqlite3.so.0", RTLD_LAZY | RTLD_NOLOAD), name);
 }
 
+void run_script(sqlite3* database) {
+  static const char* script = std::getenv("KIBAN_FAULT_SCRIPT");
+  if (!script) return;
+  const char* const once = std::exchange(script, nullptr);
+  using Execute = int (*)(sqlite3*, const char*, void*, void*, char**);
+  if (reinterpret_cast<Execute>(own("sqlite3_exec"))(database, once, nullptr, nullptr, nullptr) != 0) std::abort();
+}
+
 template <class... Arguments>
 int prepare(const char* name, sqlite3* database, const char* statement, int bytes, Arguments... rest) {
   using Function = int (*)(sqlite3*, const char*, int, Arguments...);
   const auto real = reinterpret_cast<Function>(own(name));
+  run_script(database);
   if (!ignores_tokens()) return real(database, statement, bytes, rest...);
   const std::string given =
       bytes < 0 ? statement : std::string(statement, strnlen(statement, static_cast<std::size_t>(bytes)));

@@ -46,9 +46,13 @@ bool write_all(int fd, const char* data, std::size_t size) {
   return true;
 }
 
-/// From the beginning to the end, wherever the descriptor's own position is. It may be open for writing only.
+/// From the beginning to the end, wherever the descriptor's own position is.
 bool copy_content(int from, int to) {
-  const Descriptor source(open_file("/proc/self/fd/" + std::to_string(from), O_RDONLY));
+  // A second descriptor only where the first cannot be read: closing one drops all locks that the process has on the
+  // file, and SQLite lives by those.
+  const bool readable = (fcntl(from, F_GETFL) & O_ACCMODE) != O_WRONLY;
+  const Descriptor second(readable ? -1 : open_file("/proc/self/fd/" + std::to_string(from), O_RDONLY));
+  const int source = readable ? from : static_cast<int>(second);
   if (source < 0) return false;
   off_t position = 0;
   for (;;) {
