@@ -17,8 +17,8 @@ class Disk:
     """`root` is the disk; everything else lies outside of it, in memory where that can be."""
 
     def __init__(self, mutant=None):
-        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        self.folder = Path(tempfile.mkdtemp(prefix="kiban-faults-")).resolve()
+        memory = "/dev/shm" if os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free > 4 << 30 else None
+        self.folder = Path(tempfile.mkdtemp(prefix="kiban-faults-", dir=memory)).resolve()
         self.outside = Path(tempfile.mkdtemp(prefix="kiban-faults-", dir=memory)).resolve()
         self.root, self.shadow, self.control = self.folder / "disk", self.outside / "shadow", self.outside / "control"
         self.root.mkdir()

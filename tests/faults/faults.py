@@ -35,15 +35,17 @@ class Campaign:
         if machine.again and self.random.random() < 0.3:
             machine.submit(machine.again.pop())
         waits = unfinished(machine)
-        if len(machine.submits) < 2 and waits < MOST_UNFINISHED:
+        needs_submitter = self.injection.armed.startswith("submit.")
+        if len(machine.submits) < 2 and (waits < MOST_UNFINISHED or needs_submitter):
             machine.submit(machine.jobs.batch(self.random.randint(1, 3 if waits > FEWEST_UNFINISHED else 12)))
 
     def run(self, each, least):
         injection = self.injection
         while True:
             missing = [point for point in self.points for _ in range(each - injection.by_point[point])]
-            # Who submits holds no lease: nine others for each of them.
-            if not missing and injection.count >= max(least, 10 * (injection.count - injection.on_holders)):
+            # Who submits holds no lease: nine others for each of them, where it is counted.
+            without_lease = injection.count - injection.on_holders
+            if not missing and injection.count >= (max(least, 10 * without_lease) if least else 0):
                 break
             injection.inject(self.random.choice(missing or [p for p in self.points if not p.startswith("submit.")]))
         self.drain()

@@ -31,11 +31,12 @@ class Injection:
         self.kinds = defaultdict(Counter)  # of faults, by point
         self.by_point, self.processes, self.misses = Counter(), Counter(), Counter()
         self.count = self.on_holders = 0
+        self.armed = ""
 
     def inject(self, point):
-        # Each kind at each point, then as it comes.
+        # Each kind at each point in some order, then as it comes.
         new = [kind for kind in WEIGHTS if not self.kinds[point][kind]]
-        action = new[0] if new else self.random.choices(list(WEIGHTS), WEIGHTS.values())[0]
+        action = self.random.choice(new) if new else self.random.choices(list(WEIGHTS), WEIGHTS.values())[0]
         # One worker at least goes on, or nothing would ever come by.
         while action == "stop" and len(self.machine.wakes) >= len(self.machine.workers) - 1:
             self.on_pause()
@@ -46,7 +47,10 @@ class Injection:
 
     def at(self, point, action):
         disk = self.machine.disk
-        order = disk.arm(point, "kill" if action == "kill" else "stop", hit=self.random.choice((1, 1, 1, 2, 3)))
+        # Who submits comes by once in its life.
+        hit = 1 if point.startswith("submit.") else self.random.choice((1, 1, 1, 2, 3))
+        order = disk.arm(point, "kill" if action == "kill" else "stop", hit)
+        self.armed = point
         end = time.monotonic() + WAIT_S
         while not (hit := disk.fired(order)):
             if time.monotonic() > end:

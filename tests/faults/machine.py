@@ -147,8 +147,9 @@ class Machine:
             for process in [*self.workers, *self.submits]:
                 if process:
                     process.poll()
-        for process in self.submits:
-            process.wait()
+        for process in [*self.workers, *self.submits]:
+            if process:
+                process.wait()
         self.workers = [None] * len(self.workers)
 
     def fail_power(self, unflushed="dropped", seed=0):

@@ -43,7 +43,7 @@ class Mutants(unittest.TestCase):
         self.assertEqual(self.after_power_failure("").sentences(), [])
 
     def test_each_flush_is_needed(self):
-        for what, pattern in {"the results": "queue/results/*/*/result.bin", "manifests": "queue/results/*/manifest.json",
+        for what, pattern in {"the results": "queue/results/*.bin", "manifests": "queue/results/*/manifest.json",
                               "folders of attempts": "queue/results/*/????????????????????????????????",
                               "folders of jobs": "queue/results/??????????????????????????", "the folder of results": "queue/results",
                               "the folder of what was asked for": "out", "the queue": "queue/queue.sqlite",
