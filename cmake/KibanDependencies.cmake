@@ -17,6 +17,20 @@ foreach(module Common IOImageBase IOMeta IONRRD IONIFTI niftiio IOTIFF IOPNG)
   target_link_libraries(kiban_itk_io INTERFACE ${KIBAN_ITK_${module}})
 endforeach()
 
+# DCMTK: the data sets only, found file by file. DCMTKConfig.cmake would also ask for OpenSSL, TIFF and its own tools.
+find_path(KIBAN_DCMTK_INCLUDE dcmtk/dcmdata/dctk.h REQUIRED)
+add_library(kiban_dcmtk INTERFACE)
+target_include_directories(kiban_dcmtk SYSTEM INTERFACE ${KIBAN_DCMTK_INCLUDE})
+foreach(module dcmdata oflog ofstd)
+  find_library(KIBAN_DCMTK_${module} NAMES ${module} REQUIRED)
+  target_link_libraries(kiban_dcmtk INTERFACE ${KIBAN_DCMTK_${module}})
+endforeach()
+
+# The rules of watched folders. Debian's CMake package would link its library; the headers are all of it.
+find_path(KIBAN_TOML_INCLUDE toml++/toml.h REQUIRED)
+add_library(kiban_toml INTERFACE)
+target_include_directories(kiban_toml SYSTEM INTERFACE ${KIBAN_TOML_INCLUDE})
+
 find_package(ZLIB REQUIRED)  # .nii.gz on all cores, and compressed streams checked before ITK fills gaps with zeros
 find_path(KIBAN_HDF5_INCLUDE hdf5.h PATH_SUFFIXES hdf5/serial REQUIRED)
 # The archive, where there is one: Debian's shared HDF5 loads libcurl, Kerberos, LDAP, GnuTLS and GMP for a network driver

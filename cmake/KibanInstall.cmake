@@ -13,12 +13,15 @@ endforeach()
 if(SKBUILD AND KIBAN_HAS_CUDA)  # in a wheel: where pip puts nvidia-cufft, which kernels/core/cuda opens when it is asked to
   set_property(TARGET kiban_kernels APPEND PROPERTY INSTALL_RPATH "$ORIGIN/../../nvidia/cu${CUDAToolkit_VERSION_MAJOR}/lib")
 endif()
+set_target_properties(kiban_dicom PROPERTIES INSTALL_RPATH "$ORIGIN")
+install(TARGETS kiban_dicom LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} NAMELINK_SKIP)  # opened by kiban_io, linked by nobody
 install(TARGETS kiban_kernels kiban_io kiban_engine kiban EXPORT kibanTargets
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-# What stays behind is how a thing is made, not how it is called: mathematics, and headers of CUDA, ITK and HDF5.
+# What stays behind is how a thing is made, not how it is called: mathematics, and headers of CUDA, ITK, HDF5, DCMTK and TOML.
 foreach(room kernels io engine)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${room} DESTINATION ${KIBAN_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp"
-    PATTERN "*-inl.hpp" EXCLUDE PATTERN "cuda" EXCLUDE PATTERN "image_io.hpp" EXCLUDE PATTERN "hdf5_handle.hpp" EXCLUDE)
+    PATTERN "*-inl.hpp" EXCLUDE PATTERN "cuda" EXCLUDE PATTERN "image_io.hpp" EXCLUDE PATTERN "hdf5_handle.hpp" EXCLUDE
+    PATTERN "dicom" EXCLUDE PATTERN "toml_section.hpp" EXCLUDE)
 endforeach()
 install(EXPORT kibanTargets NAMESPACE kiban:: DESTINATION ${KIBAN_PACKAGEDIR})
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/kibanConfig.cmake.in

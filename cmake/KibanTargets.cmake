@@ -1,10 +1,15 @@
 include(GNUInstallDirs)
 
-# kiban_add_library(NAME): every *.cpp of this folder and below, one shared library. Files of a thing share a stem, and the
-# suffix says who walks it: x.cpp, x_cpu.cpp, x_cuda.cu. What a cuda/ folder holds needs CUDA's headers and is added with it.
+# kiban_add_library(NAME [EXCEPT FOLDER...]): every *.cpp of this folder and below, one shared library. Files of a thing
+# share a stem, and the suffix says who walks it: x.cpp, x_cpu.cpp, x_cuda.cu. What a cuda/ folder holds needs CUDA's
+# headers and is added with it; a folder that is left out is a library of its own.
 function(kiban_add_library name)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} *.cpp *.hpp)
   list(FILTER sources EXCLUDE REGEX "(^|/)cuda/")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" EXCEPT)
+  foreach(folder ${arg_EXCEPT})
+    list(FILTER sources EXCLUDE REGEX "^${folder}/")
+  endforeach()
   add_library(kiban_${name} SHARED ${sources})
   add_library(kiban::${name} ALIAS kiban_${name})
   set_target_properties(kiban_${name} PROPERTIES EXPORT_NAME ${name} SOVERSION ${PROJECT_VERSION_MAJOR})

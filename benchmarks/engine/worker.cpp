@@ -94,13 +94,15 @@ class Site {
     std::fclose(log);
   }
 
-  /// From the first claim to the last commit.
+  /// From the first claim to the last commit, or, where there are results, until the last has its name.
   double span_seconds() const {
     std::int64_t first = INT64_MAX, last = 0;
     for (const Job& job : queue_->list(everything())) {
       first = std::min(first, job.started_us);
       last = std::max(last, job.finished_us);
     }
+    for (const auto& [job, when_s] : logged("published"))
+      last = std::max(last, static_cast<std::int64_t>(when_s * 1e6));
     return static_cast<double>(last - first) * 1e-6;
   }
   double device_seconds() const {
@@ -114,13 +116,9 @@ class Site {
     for (const Job& job : queue_->list(everything()))
       if (job.priority == priority) submitted[job.id] = job.submitted_us;
     std::vector<double> waits;
-    std::ifstream log(folder_ / "log");
-    for (std::string line; std::getline(log, line);) {
-      if (line.find("\"began\"") == std::string::npos) continue;
-      const nlohmann::json event = nlohmann::json::parse(line);
-      const auto found = submitted.find(event["job"]);
-      if (found != submitted.end())
-        waits.push_back(event["t"].get<double>() * 1e3 - static_cast<double>(found->second) * 1e-3);
+    for (const auto& [job, when_s] : logged("began")) {
+      const auto found = submitted.find(job);
+      if (found != submitted.end()) waits.push_back(when_s * 1e3 - static_cast<double>(found->second) * 1e-3);
     }
     return waits;
   }
@@ -141,6 +139,17 @@ class Site {
   }
 
  private:
+  /// Jobs of which the log tells this, and when, in seconds since 1970.
+  std::vector<std::pair<std::string, double>> logged(const std::string& event) const {
+    std::vector<std::pair<std::string, double>> found;
+    std::ifstream log(folder_ / "log");
+    for (std::string line; std::getline(log, line);) {
+      if (line.find('"' + event + '"') == std::string::npos) continue;
+      const nlohmann::json told = nlohmann::json::parse(line);
+      found.emplace_back(told["job"], told["t"]);
+    }
+    return found;
+  }
   static JobFilter everything() {
     JobFilter filter;
     filter.most = 1'000'000;

@@ -25,6 +25,8 @@ void refuse_unknown(const CLI::App& app) {
   throw Error(ErrorCode::usage, fmt::format("there is no option {}{}", name, engine::suggestion(name, known)));
 }
 
+constexpr int kAnyNumber = 1 << 20;
+
 /// Texts of the options that were given, by name.
 class GivenTexts {
  public:
@@ -65,7 +67,6 @@ class GivenTexts {
   }
 
  private:
-  static constexpr int kAnyNumber = 1 << 20;
   CLI::App& app_;
   std::map<std::string, CLI::Option*> options_;
 };
@@ -146,12 +147,13 @@ CommandArguments parse_command(const Command& command, const Arguments& argument
   GivenTexts of_command(app);
   of_command.declare(command.options);
   CommandArguments given;
-  if (command.most_places > 0)
-    app.add_option("PLACES", given.places)->expected(0, static_cast<int>(command.most_places));
+  app.add_option("PLACES", given.places)->expected(0, kAnyNumber);
   given.help = asks_for_help(arguments);
   if (given.help) return given;
   parse(app, arguments);
   given.options = of_command.collect(command.options);
+  if (given.places.size() > command.most_places)
+    throw Error(ErrorCode::usage, "unexpected argument " + given.places[command.most_places]);
   if (given.places.size() < command.least_places)
     throw Error(ErrorCode::usage, fmt::format("`kiban {}` needs {}; `kiban {} --help` describes it", command.name,
                                               command.places, command.name));

@@ -30,6 +30,7 @@ constexpr const char* kUsage =
     "  retry ID          queue a failed or cancelled job again\n"
     "  queue             jobs of each class, the oldest wait, rates, settings\n"
     "  worker            take jobs and run them\n"
+    "  watch-folder DIR  turn the study folders of a folder into jobs, by rules\n"
     "  replay MANIFEST   run again what a result records, and compare\n"
     "  pause, resume     let no more jobs begin, and again\n"
     "  backup FILE       copy the queue\n"
@@ -42,7 +43,8 @@ constexpr const char* kUsage =
 /// What is described by data.
 std::vector<Command> described_commands() {
   std::vector<Command> all;
-  for (std::vector<Command> some : {look_commands(), change_commands(), maintenance_commands(), work_commands()})
+  for (std::vector<Command> some :
+       {look_commands(), change_commands(), maintenance_commands(), work_commands(), watch_folder_commands()})
     for (Command& command : some) all.push_back(std::move(command));
   return all;
 }

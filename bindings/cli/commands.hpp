@@ -22,6 +22,8 @@ std::vector<Command> change_commands();
 std::vector<Command> maintenance_commands();
 /// Those that do the work: worker, executor, replay.
 std::vector<Command> work_commands();
+/// The one that makes jobs of studies: watch-folder.
+std::vector<Command> watch_folder_commands();
 
 /// `--queue` and `--json`, which all of these have.
 engine::Parameter queue_option();

@@ -42,6 +42,12 @@ std::string cut(const std::string& text, std::size_t most) {
   return text.size() <= most ? text : text.substr(0, most - 3) + "...";
 }
 
+template <class... Texts>
+std::string job_line(const Texts&... texts) {
+  std::string line = fmt::format("{:<28}{:<11}{:<10}{:<20}{:<14}{:<14}{}", texts...);
+  return line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+}
+
 std::string count_line(const std::string& name, const engine::ClassCounts& counts) {
   const std::string oldest = counts.queued > 0 ? human_duration(counts.oldest_queued_s) : "-";
   return fmt::format("{:<10}{:>9}{:>9}{:>9}{:>14}{:>14.1f} %\n", name, counts.waiting, counts.queued, counts.running,
@@ -51,12 +57,10 @@ std::string count_line(const std::string& name, const engine::ClassCounts& count
 }  // namespace
 
 std::string table(const std::vector<Job>& jobs) {
-  std::string text = fmt::format("{:<28}{:<11}{:<10}{:<20}{:<14}{:<14}{}\n", "ID", "STATE", "CLASS", "OPERATION",
-                                 "SUBMITTER", "FOR", "NOTE");
+  std::string text = job_line("ID", "STATE", "CLASS", "OPERATION", "SUBMITTER", "FOR", "NOTE");
   for (const Job& job : jobs)
-    fmt::format_to(std::back_inserter(text), "{:<28}{:<11}{:<10}{:<20}{:<14}{:<14}{}\n", job.id, to_string(job.state),
-                   to_string(job.priority), cut(job.submission.operation, 19), cut(job.submission.submitter, 13),
-                   human_duration(since_change(job)), cut(note(job), 60));
+    text += job_line(job.id, to_string(job.state), to_string(job.priority), cut(job.submission.operation, 19),
+                     cut(job.submission.submitter, 13), human_duration(since_change(job)), cut(note(job), 60));
   return text;
 }
 

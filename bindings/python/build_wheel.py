@@ -24,10 +24,12 @@ READ = {
                             "the modules here link that",
     "libtbb12": "Apache-2.0", "libfmt9": "MIT", "libhwy1": "Apache-2.0", "libpugixml1v5": "MIT",
     "libpng16-16": "libpng", "libjpeg62-turbo": "IJG, BSD-3-Clause, Zlib",
+    "libsqlite3-0": "public domain; the GPL in Debian's file is for the packaging", "libssl3": "Apache-2.0",
 }
 # Inside Kiban's own libraries: headers and archives.
 COMPILED_IN = {
     "libhdf5-103-1": "BSD-3-Clause", "libaec0": "BSD-2-Clause", "nlohmann-json3-dev": "MIT", "libcli11-dev": "BSD-3-Clause",
+    "libtomlplusplus-dev": "MIT",
     "python3-pythran": "BSD-3-Clause, of which only pocketfft is here",
 }
 LARGEST_MIB = 60

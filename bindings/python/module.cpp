@@ -4,6 +4,7 @@
 
 #include "bindings/python/arrays.hpp"
 #include "bindings/python/geometry.hpp"
+#include "bindings/python/queue.hpp"
 #include "bindings/python/run.hpp"
 #include "engine/runner.hpp"
 #include "io/image/image_file.hpp"
@@ -84,4 +85,5 @@ NB_MODULE(_kiban, module) {
   python::define_arrays(module);
   python::define_geometry(module);
   python::define_run(module);
+  python::define_queue(module);
 }

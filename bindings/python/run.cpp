@@ -11,10 +11,10 @@
 
 #include "bindings/python/arrays.hpp"
 #include "bindings/python/geometry.hpp"
+#include "bindings/python/json_value.hpp"
 #include "engine/operations/scan_port.hpp"
 #include "engine/operations/standard.hpp"
 #include "engine/operations/volume_port.hpp"
-#include "engine/registry.hpp"
 #include "engine/runner.hpp"
 #include "kernels/core/error.hpp"
 
@@ -23,29 +23,6 @@ namespace {
 
 using engine::Binding;
 using engine::PortKind;
-
-const engine::Registry& registry() {
-  static const engine::Registry all(engine::standard_operations());
-  return all;
-}
-
-/// Numbers, texts and sequences of them, NumPy's too.
-nlohmann::json json_of(nb::handle value, const std::string& name) {
-  if (nb::isinstance<nb::bool_>(value)) return nb::cast<bool>(value);
-  if (nb::isinstance<nb::str>(value)) return nb::cast<std::string>(value);
-  if (nb::isinstance<nb::int_>(value)) return nb::cast<std::int64_t>(value);
-  if (nb::isinstance<nb::float_>(value)) return nb::cast<double>(value);
-  if (nb::hasattr(value, "tolist")) return json_of(nb::object(value.attr("tolist")()), name);  // NumPy's
-  if (PySequence_Check(value.ptr()) || nb::hasattr(value, "__len__")) {
-    nlohmann::json list = nlohmann::json::array();
-    for (const nb::handle item : nb::borrow<nb::object>(value)) list.push_back(json_of(item, name));
-    return list;
-  }
-  if (nb::hasattr(value, "__index__")) return nb::cast<std::int64_t>(nb::int_(value));
-  if (nb::hasattr(value, "__float__")) return nb::cast<double>(nb::float_(value));
-  throw Error(ErrorCode::usage, fmt::format("{} is of type {}; give a number, a text or a sequence of numbers", name,
-                                            nb::cast<std::string>(value.type().attr("__name__"))));
-}
 
 /// What is told of a run, seen from Python: its JSON is written when somebody asks.
 struct Report {
@@ -278,6 +255,11 @@ std::string declarations() {
 }
 
 }  // namespace
+
+const engine::Registry& registry() {
+  static const engine::Registry all(engine::standard_operations());
+  return all;
+}
 
 void define_run(nb::module_& module) {
   nb::class_<Report>(module, "Report", "What a run did: str() is its JSON.").def("__str__", [](const Report& self) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "engine/operations/reconstruction.hpp"
 #include "engine/operations/scan_port.hpp"
@@ -50,6 +51,7 @@ class CorrectedScan : public LineIntegrals {
   }
 
   std::string name() const override { return scan_.name(); }
+  bool knows_its_geometry() const override { return centre_is_given_; }
   ct::Geometry planned_geometry() const override { return ct::parallel_scan_geometry(panel_, angles_); }
 
   ct::Geometry geometry(Stream& stream, Progress& progress) override {
@@ -65,11 +67,25 @@ class CorrectedScan : public LineIntegrals {
 
   Span<const float, 3> read(Stream& stream, Progress& progress, std::int64_t first, std::int64_t count) override {
     progress.enter("read");
-    if (views_.shape()[0] < count) views_ = Array<float, 3>({count, panel_.rows, panel_.columns});
-    const Span<float, 3> views = views_.span().slice(0, count);
-    scan_.read(first, first + count, views);
+    const Span<const float, 3> counts = counts_of(first, count);
     progress.enter("compute");
-    return corrected(stream, views);
+    return corrected(stream, counts);
+  }
+
+  void prefetch(Progress& progress) override {
+    if (scan_.in_memory() || prefetched_.size() != 0) return;
+    progress.enter("read");
+    Array<float, 3> all(scan_.shape());
+    for (std::int64_t first = 0; first < scan_.shape()[0]; first += views_at_a_time()) {
+      progress.check();
+      const std::int64_t end = std::min(first + views_at_a_time(), scan_.shape()[0]);
+      scan_.read(first, end, all.span().slice(first, end));
+    }
+    prefetched_ = std::move(all);
+    progress.finish();
+  }
+  std::size_t prefetch_bytes() const override {
+    return scan_.in_memory() ? 0 : static_cast<std::size_t>(element_count<3>(scan_.shape())) * sizeof(float);
   }
 
   /// What the search for the centre keeps.
@@ -89,15 +105,30 @@ class CorrectedScan : public LineIntegrals {
     return std::min(scan_.shape()[0], slices_at_a_time({1, panel_.rows, panel_.columns}));
   }
 
-  /// Counts become line integrals: in place, or in the device's memory where that is another.
-  Span<const float, 3> corrected(Stream& stream, Span<float, 3> views) {
-    if (stream.device() == views.device()) {
-      flat_field_->run(stream, views, views);
+  /// Memory for `count` views.
+  Span<float, 3> room(Array<float, 3>& array, std::int64_t count, Device device) const {
+    if (array.shape()[0] < count) array = Array<float, 3>({count, panel_.rows, panel_.columns}, device);
+    return array.span().slice(0, count);
+  }
+
+  /// In host memory.
+  Span<const float, 3> counts_of(std::int64_t first, std::int64_t count) {
+    if (prefetched_.size() != 0) return std::as_const(prefetched_).span().slice(first, first + count);
+    const Span<float, 3> views = room(views_, count, Device{});
+    scan_.read(first, first + count, views);
+    return views;
+  }
+
+  /// Counts become line integrals: in host memory of our own, or in the device's where that is another.
+  Span<const float, 3> corrected(Stream& stream, Span<const float, 3> counts) {
+    const std::int64_t count = counts.extent(0);
+    if (stream.device() == counts.device()) {
+      const Span<float, 3> views = room(views_, count, Device{});
+      flat_field_->run(stream, counts, views);
       return views;
     }
-    if (scratch_.size() < views.size()) scratch_ = Array<float, 3>(views.shape(), stream.device());
-    const Span<float, 3> there = scratch_.span().slice(0, views.extent(0));
-    copy<float, 3>(stream, views, there);
+    const Span<float, 3> there = room(scratch_, count, stream.device());
+    copy<float, 3>(stream, counts, there);
     flat_field_->run(stream, there, there);
     stream.synchronize();
     return there;
@@ -132,8 +163,9 @@ class CorrectedScan : public LineIntegrals {
   ct::ParallelScan panel_;
   bool centre_is_given_;
   std::optional<ct::FlatField> flat_field_;
-  Array<float, 3> views_;    ///< on the host
-  Array<float, 3> scratch_;  ///< the same on a device that is another
+  Array<float, 3> prefetched_;  ///< all counts
+  Array<float, 3> views_;       ///< on the host
+  Array<float, 3> scratch_;     ///< the same on a device that is another
 };
 
 }  // namespace

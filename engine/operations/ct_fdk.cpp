@@ -18,6 +18,8 @@ class StoredLineIntegrals : public LineIntegrals {
     progress.enter("read");
     return projections_.read(stream, first, count);
   }
+  void prefetch(Progress& progress) override { projections_.prefetch(progress); }
+  std::size_t prefetch_bytes() const override { return projections_.prefetch_bytes(); }
 
  private:
   Projections projections_;

@@ -29,6 +29,10 @@ class Projections {
   Span<const float, 3> read(Stream& stream, std::int64_t first, std::int64_t count) {
     return source_.finite_slices(stream, first, first + count, "view");
   }
+  /// Brings all views into memory, where `read` finds them from then on. Errors: those of `read` · Cancelled.
+  void prefetch(Progress& progress) { source_.prefetch_finite(progress, "view"); }
+  /// Memory that this takes: none if they are there already.
+  std::size_t prefetch_bytes() const { return source_.in_memory() ? 0 : source_.bytes(); }
 
  private:
   VolumeSource source_;

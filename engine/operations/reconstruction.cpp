@@ -4,12 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
+#include <utility>
 
 #include "engine/operations/patient_position.hpp"
+#include "engine/operations/reconstruction_work.hpp"
 #include "engine/operations/volume_port.hpp"
-#include "io/image/preview.hpp"
-#include "io/output_file.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/ct/filtered_backprojection.hpp"
 
@@ -119,90 +118,18 @@ Mat3 to_patient_from(const Request& request, const ct::Geometry& geometry) {
   return patient_from_scanner(position);
 }
 
-class ReconstructionWork : public Work {
- public:
-  ReconstructionWork(std::unique_ptr<LineIntegrals> line_integrals, const Request& request)
-      : line_integrals_(std::move(line_integrals)),
-        request_(request),
-        planned_(line_integrals_->planned_geometry()),
-        to_patient_(to_patient_from(request, planned_)),
-        options_(options_from(request.parameters)),
-        filter_(fmt::format("{} to {}, {}", request.parameters.text("window"), options_.cutoff,
-                            request.parameters.text("interpolation"))),
-        grid_(request.uses("like") ? grid_like(request, to_patient_)
-                                   : requested_grid(request.parameters, panel_grid(planned_))),
-        grey_range_(grey_range_from(request.parameters)) {
-    if (request.uses("preview")) io::require_preview_name(request.path("preview"));
-  }
-
-  Plan plan(Device device) const override {
-    const std::int64_t voxels = element_count<3>(grid_.shape);
-    const std::size_t volume_bytes = static_cast<std::size_t>(voxels) * sizeof(float);
-    const std::int64_t views = static_cast<std::int64_t>(planned_.views.size());
-    Plan plan;
-    plan.updates = voxels * views;
-    plan.host_bytes = static_cast<std::size_t>(views_at_a_time() * planned_.rows * planned_.columns) * sizeof(float) +
-                      line_integrals_->host_bytes();
-    if (device.kind != DeviceKind::cpu) plan.host_bytes += volume_bytes;
-    plan.device_bytes = volume_bytes + line_integrals_->device_bytes() +
-                        ct::FilteredBackprojection::workspace_bytes(device, planned_, grid_, options_);
-    plan.batch_key = fmt::format("{}x{}x{} from {}x{}x{}, {}", grid_.nx(), grid_.ny(), grid_.nz(), planned_.columns,
-                                 planned_.rows, views, filter_);
-    return plan;
-  }
-
-  void run(Stream& stream, Progress& progress) override {
-    volume_.emplace(request_, "volume", rotated(to_patient_, grid_), stream);
-    if (request_.uses("preview")) preview_.emplace(request_.path("preview"));
-    const ct::Geometry geometry = line_integrals_->geometry(stream, progress);
-    progress.enter("compute");
-    const Span<float, 3> volume = volume_->part(0, grid_.nz());
-    ct::FilteredBackprojection backprojection(stream, geometry, grid_, options_, volume);
-    const std::int64_t views = static_cast<std::int64_t>(geometry.views.size());
-    for (std::int64_t first = 0; first < views; first += views_at_a_time()) {
-      const std::int64_t count = std::min(views_at_a_time(), views - first);
-      const Span<const float, 3> part = line_integrals_->read(stream, progress, first, count);
-      progress.enter("compute");
-      backprojection.add(part);
-      progress.report(static_cast<double>(first + count) / static_cast<double>(views));
-    }
-    backprojection.finish();
-    require_finite_result(stream, volume, line_integrals_->name());
-  }
-
-  void store(Progress& progress) override {
-    progress.enter("write");
-    progress.report(1);  // the last place to stop before the outputs have their names
-    volume_->put();      // whole: formats that cannot be streamed would keep a copy of parts
-    if (preview_) io::write_preview(preview_->temporary_path(), grid_, volume_->on_host(), grey_range_);
-    io::commit_together({volume_->finish(progress), preview_ ? &*preview_ : nullptr});
-    volume_->hand_over();
-  }
-
-  std::vector<Finding> findings() const override { return line_integrals_->findings(); }
-
- private:
-  std::int64_t views_at_a_time() const {
-    return std::min(static_cast<std::int64_t>(planned_.views.size()),
-                    slices_at_a_time({1, planned_.rows, planned_.columns}));
-  }
-
-  std::unique_ptr<LineIntegrals> line_integrals_;
-  Request request_;
-  ct::Geometry planned_;
-  Mat3 to_patient_;
-  ct::FilteredBackprojectionOptions options_;
-  std::string filter_;  ///< of `options_`, what views filtered together must have in common
-  Grid grid_;           ///< in the scanner's frame
-  io::GreyRange grey_range_;
-  std::optional<VolumeSink> volume_;
-  std::optional<io::OutputFile> preview_;
-};
+ReconstructionSettings settings_from(const Request& request, const ct::Geometry& geometry) {
+  const Mat3 to_patient = to_patient_from(request, geometry);
+  return {
+      request.uses("like") ? grid_like(request, to_patient) : requested_grid(request.parameters, panel_grid(geometry)),
+      to_patient, options_from(request.parameters), grey_range_from(request.parameters)};
+}
 
 }  // namespace
 
 void declare_reconstruction(Operation& operation) {
   operation.update = "voxel x view";
+  operation.run_together = reconstruct_together;
   operation.add(std::vector<Port>{
       {"like", PortDirection::in, PortKind::volume, false,
        "A volume whose grid the result takes, instead of size, spacing and origin"},
@@ -245,7 +172,8 @@ void declare_reconstruction(Operation& operation) {
 }
 
 std::unique_ptr<Work> reconstruct(std::unique_ptr<LineIntegrals> line_integrals, const Request& request) {
-  return std::make_unique<ReconstructionWork>(std::move(line_integrals), request);
+  const ReconstructionSettings settings = settings_from(request, line_integrals->planned_geometry());
+  return std::make_unique<ReconstructionWork>(std::move(line_integrals), request, settings);
 }
 
 }  // namespace kiban::engine

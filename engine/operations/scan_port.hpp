@@ -26,6 +26,7 @@ class ScanSource {
   const std::string& name() const { return name_; }
   /// [view,row,column].
   const Shape<3>& shape() const { return memory_ ? memory_->counts.shape() : file_->shape(); }
+  bool in_memory() const { return memory_.has_value(); }
   bool has_angles() const { return memory_ ? !memory_->angles_deg.empty() : file_->has_angles(); }
   const std::vector<double>& angles_deg() const { return memory_ ? memory_->angles_deg : file_->angles_deg(); }
 

@@ -40,6 +40,7 @@ VolumeSource::VolumeSource(const Request& request, const std::string& port) : na
 
 Span<const float, 3> VolumeSource::slices(std::int64_t begin, std::int64_t end) {
   if (memory_) return memory_->values.slice(begin, end);
+  if (prefetched_.size() != 0) return prefetched_.span().slice(begin, end);
   const Span<float, 3> part = grown(buffer_, {end - begin, grid().ny(), grid().nx()}, Device{});
   reader_->read(begin, end, part);
   return part;
@@ -48,6 +49,7 @@ Span<const float, 3> VolumeSource::slices(std::int64_t begin, std::int64_t end) 
 Span<const float, 3> VolumeSource::finite_slices(Stream& stream, std::int64_t begin, std::int64_t end,
                                                  const std::string& slice_name) {
   const Span<const float, 3> part = slices(begin, end);
+  if (prefetched_.size() != 0) return part;
   if (part.device() == Device{}) {
     io::require_finite(part, slice_name, name_, begin);
   } else if (!all_finite(stream, part)) {
@@ -55,6 +57,22 @@ Span<const float, 3> VolumeSource::finite_slices(Stream& stream, std::int64_t be
                                               slice_name, begin, end - 1));
   }
   return part;
+}
+
+void VolumeSource::prefetch_finite(Progress& progress, const std::string& slice_name) {
+  if (memory_ || prefetched_.size() != 0) return;
+  progress.enter("read");
+  Array<float, 3> all(grid().shape);
+  const std::int64_t at_a_time = slices_at_a_time(grid().shape);
+  for (std::int64_t begin = 0; begin < grid().nz(); begin += at_a_time) {
+    progress.check();
+    const std::int64_t end = std::min(begin + at_a_time, grid().nz());
+    const Span<float, 3> part = all.span().slice(begin, end);
+    reader_->read(begin, end, part);
+    io::require_finite(part, slice_name, name_, begin);
+  }
+  prefetched_ = std::move(all);
+  progress.finish();
 }
 
 VolumeSink::VolumeSink(const Request& request, const std::string& port, const Grid& grid, const Stream& stream)

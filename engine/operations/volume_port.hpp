@@ -41,6 +41,8 @@ class VolumeSource {
   /// False for an array without a place in space.
   bool placed() const { return !memory_ || memory_->placed; }
   bool in_memory() const { return memory_.has_value(); }
+  /// Of all values.
+  std::size_t bytes() const { return static_cast<std::size_t>(element_count<3>(grid().shape)) * sizeof(float); }
 
   /// Slices [begin, end): where they lie in memory, or read from the file into host memory that lasts until the next
   /// call. Errors: input (unreadable, memory is short).
@@ -49,12 +51,16 @@ class VolumeSource {
   ///   slice_name   what a slice is: "view", "slice"
   Span<const float, 3> finite_slices(Stream& stream, std::int64_t begin, std::int64_t end,
                                      const std::string& slice_name);
+  /// Reads all slices of a file into memory, where the two above find them from then on; what is in memory stays where
+  /// it is, unread. Enters the stage "read", and stops the clock. Errors: those of finite_slices · Cancelled.
+  void prefetch_finite(Progress& progress, const std::string& slice_name);
 
  private:
   std::string name_;
   std::optional<MemoryVolume> memory_;
   std::optional<io::ImageReader> reader_;
-  Array<float, 3> buffer_;  ///< of a file
+  Array<float, 3> buffer_;      ///< of a file
+  Array<float, 3> prefetched_;  ///< all of a file, known to be finite
 };
 
 /// Where an operation leaves a volume or a stack of views: an image file, or memory. Used in this order: any number of

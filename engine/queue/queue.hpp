@@ -94,6 +94,12 @@ struct Outcome {
   double device_seconds = 0;  ///< that the attempt took, whatever came of it
 };
 
+/// Of a job that succeeded: whether its outputs have their names now.
+struct PublishOutcome {
+  std::string job;
+  std::string failure;  ///< why not; empty: they have
+};
+
 /// The store is not what was written: nothing passes with time, unlike a full disk or a lock.
 class DamagedQueue : public Error {
  public:
@@ -148,8 +154,10 @@ class Queue {
   /// Succeeded, but their outputs do not have their names yet.
   virtual std::vector<Job> unpublished(int most) const = 0;
   /// Where `failure` is empty the job is published: its output paths are free, and who waits for it may go on.
-  /// Otherwise the reason why not, and `unpublished` offers it again after a back-off.
-  virtual void published(const std::string& id, const std::string& failure) = 0;
+  /// Otherwise the reason why not, and `unpublished` offers it again after a back-off. All in one transaction.
+  /// Errors: usage (no such job).
+  virtual void published(const std::vector<PublishOutcome>& publications) = 0;
+  void published(const std::string& id, const std::string& failure) { published({PublishOutcome{id, failure}}); }
   /// Changes whenever somebody else changed the queue: cheap enough to be asked a hundred times a second.
   virtual std::int64_t change_count() const = 0;
 

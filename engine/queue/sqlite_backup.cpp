@@ -170,6 +170,7 @@ Restored restore_queue(const std::string& url, const fs::path& given) {
   if (is_open_somewhere(file))
     throw Error(ErrorCode::usage,
                 fmt::format("{}: somebody has the queue open; stop its workers, then try again", file.string()));
+  make_folder(file.parent_path());
   require_local(file.parent_path());
   const Draft draft(file);
   copy_bytes(backup, draft, file);

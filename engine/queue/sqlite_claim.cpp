@@ -17,6 +17,8 @@ std::int64_t lease_end(const Change& change) {
   return change.boot_us() + static_cast<std::int64_t>(change.settings().lease_s * 1e6);
 }
 
+double fraction_of(const Heartbeat& beat) { return beat.fraction >= 0 ? std::min(beat.fraction, 1.0) : 0; }
+
 Job job_of(Change& change, std::int64_t number) {
   static const std::string sql =
       "SELECT " + kRowColumns + ", " + kRequestColumns + " FROM job JOIN request USING (number) WHERE job.number = ?";
@@ -85,8 +87,8 @@ std::vector<HeartbeatAnswer> heartbeat(Change& change, const std::vector<Heartbe
     const std::optional<std::int64_t> number = change.number_of(beat.lease.job);
     if (number && change.connection().change("UPDATE job SET lease_boot=?, lease_until=?, stage=?, fraction=? WHERE "
                                              "number = ? AND state = 2 AND lease_token = ?",
-                                             change.boot(), until, beat.stage, std::clamp(beat.fraction, 0.0, 1.0),
-                                             *number, beat.lease.token) > 0) {
+                                             change.boot(), until, beat.stage, fraction_of(beat), *number,
+                                             beat.lease.token) > 0) {
       answer.answer = change.row(*number).cancel_asked ? LeaseAnswer::cancel_asked : LeaseAnswer::held;
       answer.deadline_us = until;
     }

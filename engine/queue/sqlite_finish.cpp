@@ -31,7 +31,7 @@ void may_pass(Change& change, Row& row) {
 }
 
 /// What becomes of a job whose attempt ends like this.
-Row after(Change& change, const Row& before, const Outcome& outcome) {
+Row after(Change& change, const Row& before, const Outcome& outcome, double seconds) {
   Row row = before;
   row.lease_boot.reset();
   row.lease_until.reset();
@@ -43,7 +43,7 @@ Row after(Change& change, const Row& before, const Outcome& outcome) {
     row.error.clear();
     row.backoffs = 0;
     row.fraction = 1;
-    row.device_seconds = outcome.device_seconds;
+    row.device_seconds = seconds;
     row.result = outcome.result;
     row.published = !row.outputs;
     return row;
@@ -93,7 +93,7 @@ bool finish_one(Change& change, const Outcome& outcome) {
   const bool measured = std::isfinite(outcome.device_seconds) && outcome.device_seconds > 0;
   const double seconds = measured ? outcome.device_seconds : 0;
   const Row before = change.row(*number);
-  Row row = after(change, before, outcome);
+  Row row = after(change, before, outcome, seconds);
   row.charged = 0;
   if (!change.save(before, row, outcome.lease.token)) return false;
   Row charged = before;

@@ -102,9 +102,13 @@ double SqliteQueue::tend() {
   return next_due_s();
 }
 
-void SqliteQueue::published(const std::string& id, const std::string& failure) {
-  change([&](Change& change) { engine::published(change, id, failure); },
-         {"published.before_commit", "published.committed"});
+void SqliteQueue::published(const std::vector<PublishOutcome>& publications) {
+  if (publications.empty()) return;
+  change(
+      [&](Change& change) {
+        for (const PublishOutcome& each : publications) engine::published(change, each.job, each.failure);
+      },
+      {"published.before_commit", "published.committed"});
 }
 
 void SqliteQueue::change_settings(const QueueSettings& settings) {

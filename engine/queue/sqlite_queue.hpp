@@ -34,7 +34,8 @@ class SqliteQueue final : public Queue {
   std::vector<bool> finish(const std::vector<Outcome>& outcomes) override;
   double tend() override;
   std::vector<Job> unpublished(int most) const override;
-  void published(const std::string& id, const std::string& failure) override;
+  using Queue::published;
+  void published(const std::vector<PublishOutcome>& publications) override;
   std::int64_t change_count() const override;
 
   QueueSettings settings() const override;

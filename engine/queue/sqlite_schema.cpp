@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cmath>
@@ -78,14 +79,6 @@ Error unmade(const fs::path& file, int failure) {
                                         file.string(), std::generic_category().message(failure))};
 }
 
-/// Jobs name patients' files: the folder is its owner's alone.
-void make_folder(const fs::path& folder) {
-  if (folder.empty() || fs::exists(folder)) return;
-  make_folder(folder.parent_path());
-  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) throw unmade(folder, errno);
-  flush(folder.parent_path());
-}
-
 void fill(const fs::path& file) {
   Connection connection(file, Connection::Mode::make);
   int reserved = kPageSealBytes;
@@ -104,6 +97,13 @@ void remove_with_journals(const fs::path& file) {
 }
 
 }  // namespace
+
+void make_folder(const fs::path& folder) {
+  if (folder.empty() || fs::exists(folder)) return;
+  make_folder(folder.parent_path());
+  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) throw unmade(folder, errno);
+  flush(folder.parent_path());
+}
 
 void make_store(const fs::path& file) {
   make_folder(file.parent_path());
@@ -150,8 +150,9 @@ void require_store(const fs::path& file) {
   if (header[16] * 256 + header[17] != kPageBytes || header[20] != kPageSealBytes)
     throw damaged(file, "its pages are not sealed");
   // With a journal beside it a checkpoint may have been cut short, which SQLite mends.
-  if (fs::file_size(file) % kPageBytes != 0 && !fs::exists(file.string() + "-wal"))
-    throw damaged(file, "it is cut short");
+  const std::string journal = file.string() + "-wal";
+  const bool may_be_mended = fs::exists(journal) && !fs::is_empty(journal);
+  if (fs::file_size(file) % kPageBytes != 0 && !may_be_mended) throw damaged(file, "it is cut short");
 }
 
 void require_whole(Connection& connection) {
@@ -161,6 +162,7 @@ void require_whole(Connection& connection) {
     found = rows.next() ? rows.text(0) : "no answer";
   }
   if (found == "ok") return;
+  std::ranges::replace(found, '\n', ' ');
   connection.condemn(found);
   connection.require_sound();
 }

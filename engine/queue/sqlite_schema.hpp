@@ -10,6 +10,9 @@ namespace kiban::engine {
 
 constexpr int kSchemaVersion = 1;
 
+/// With those above it where they are missing, its owner's alone: jobs name patients' files. Errors: input.
+void make_folder(const std::filesystem::path& folder);
+
 /// Makes an empty queue: in a file beside it that is flushed, then given its name. If another process was quicker, its
 /// file stands. Errors: input (the folder cannot be written; only the journal of a lost file is there).
 void make_store(const std::filesystem::path& file);

@@ -1,6 +1,7 @@
 #include "engine/worker/publisher.hpp"
 
 #include <chrono>
+#include <utility>
 
 #include "engine/fault_point.hpp"
 #include "engine/worker/attempt.hpp"
@@ -41,29 +42,51 @@ void Publisher::work(const std::stop_token& stop) {
     const Result result = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
-    publish_one(result);
+    PublishOutcome outcome = publish_one(result);
     lock.lock();
-    known_.erase(result.job);
+    done_.push_back(std::move(outcome));
+    tell(lock);
   }
 }
 
-void Publisher::publish_one(const Result& result) {
-  std::string failure;
+PublishOutcome Publisher::publish_one(const Result& result) {
   try {
     publish(result.folder, result.submission);
+    return {result.job, ""};
   } catch (const Error& error) {
-    failure = error.what();
     log_.job("publish_failed", result.job, {{"code", static_cast<int>(error.code())}});
+    return {result.job, error.what()};
   } catch (const std::exception& error) {
-    failure = std::string("the result could not be given its name: ") + error.what();
     log_.job("publish_failed", result.job, {{"code", static_cast<int>(ErrorCode::internal)}});
+    return {result.job, std::string("the result could not be given its name: ") + error.what()};
   }
+}
+
+/// One thread tells the queue; what the others have done meanwhile goes into its next transaction.
+void Publisher::tell(std::unique_lock<std::mutex>& lock) {
+  if (telling_) return;
+  telling_ = true;
+  while (!done_.empty()) {
+    const std::vector<PublishOutcome> group = std::exchange(done_, {});
+    lock.unlock();
+    tell(group);
+    lock.lock();
+    for (const PublishOutcome& outcome : group) known_.erase(outcome.job);
+  }
+  telling_ = false;
+}
+
+void Publisher::tell(const std::vector<PublishOutcome>& group) {
   try {
-    queue_.published(result.job, failure);
+    queue_.published(group);
     fault_point("worker.published");
-    if (failure.empty()) log_.job("published", result.job);
-  } catch (const Error& error) {  // `unpublished` will offer it again
+    for (const PublishOutcome& outcome : group)
+      if (outcome.failure.empty()) log_.job("published", outcome.job);
+  } catch (const Error& error) {
+    // `unpublished` will offer them again; and if one of them is no longer a job, the others are told without it.
     log_.write("queue_trouble", {{"call", "published"}, {"code", static_cast<int>(error.code())}});
+    if (error.code() == ErrorCode::usage && group.size() > 1)
+      for (const PublishOutcome& outcome : group) tell({outcome});
   }
 }
 

@@ -37,15 +37,20 @@ class Publisher {
   void work(const std::stop_token& stop);
   void look(const std::stop_token& stop);
   void look_once();
-  void publish_one(const Result& result);
+  /// Whether it went well, as the queue is to be told.
+  PublishOutcome publish_one(const Result& result);
+  void tell(std::unique_lock<std::mutex>& lock);
+  void tell(const std::vector<PublishOutcome>& group);
 
   Queue& queue_;
   WorkerLog& log_;
   mutable std::mutex mutex_;
   std::condition_variable_any wake_;
   std::deque<Result> waiting_;
-  std::set<std::string> known_;  ///< jobs that wait here or are being published
-  std::set<std::string> seen_;   ///< unpublished when last looked: whose worker would have done it by now
+  std::vector<PublishOutcome> done_;  ///< the queue is to be told
+  bool telling_ = false;              ///< a thread does so
+  std::set<std::string> known_;       ///< jobs that wait here, are being published, or are to be told of
+  std::set<std::string> seen_;        ///< unpublished when last looked: whose worker would have done it by now
   std::vector<std::jthread> threads_;
 };
 

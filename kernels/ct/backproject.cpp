@@ -9,7 +9,7 @@
 namespace kiban::ct {
 
 KIBAN_BACKENDS(backproject_block, Stream&, const PanelBlock&, std::span<const ProjectionMatrix>, Interpolation,
-               Span<float, 3> volume)
+               ScanVolumes)
 
 namespace {
 
@@ -54,15 +54,17 @@ bool wants_columns(Device device, std::span<const ProjectionMatrix> matrices, co
 }
 
 void backproject(Stream& stream, const PanelBlock& block, std::span<const ProjectionMatrix> matrices,
-                 Interpolation interpolation, Span<float, 3> volume) {
-  if (static_cast<std::int64_t>(matrices.size()) > PanelBlock::kViews || block.pixels.size() == 0)
+                 Interpolation interpolation, ScanVolumes volumes) {
+  const auto views = static_cast<std::int64_t>(matrices.size()), scans = static_cast<std::int64_t>(volumes.size());
+  if (views > PanelBlock::kViews || block.pixels.size() == 0 ||
+      (scans > 0 && (scans - 1) * PanelBlock::kViews + views > block.slots()))
     throw Error(ErrorCode::internal, "backprojection of more views than a block holds, or of an empty block");
-  if (block.columns_contiguous &&
-      (stream.device().kind != DeviceKind::cpu || column_axis(matrices, volume.shape()) < 0))
+  const Shape<3> shape = shape_of(volumes);
+  if (block.columns_contiguous && (stream.device().kind != DeviceKind::cpu || column_axis(matrices, shape) < 0))
     throw Error(ErrorCode::internal, "backprojection of detector columns where only rows will do");
-  if (matrices.empty() || volume.size() == 0) return;
-  check_matrices(matrices, volume.shape());
-  KIBAN_BACKEND_FOR(stream, backproject_block)(stream, block, matrices, interpolation, volume);
+  if (matrices.empty() || element_count<3>(shape) == 0) return;
+  check_matrices(matrices, shape);
+  KIBAN_BACKEND_FOR(stream, backproject_block)(stream, block, matrices, interpolation, volumes);
 }
 
 }  // namespace kiban::ct

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <vector>
 
 #include "kernels/core/parallel.hpp"
 #include "kernels/ct/backproject_cpu.hpp"
@@ -18,12 +19,13 @@
 #define KIBAN_CT_BACKPROJECT_COLUMNS
 namespace kiban::ct::cpu {
 
-/// One volume and one block, as the column walk sees them: a column runs along axis a; axes b and c span the columns.
+/// Volumes and their block, as the column walk sees them: a column runs along axis a; axes b and c span the columns.
 struct ColumnJob {
   const PanelBlock* block;
   std::span<const ProjectionMatrix> matrices;
   const float* pixels;
-  float* volume;
+  std::vector<ScanInBlock> scans;
+  std::int64_t group;                         ///< scans whose columns are placed together
   int a, b, c;                                ///< axes of the volume: 0 = x
   std::int64_t na, nb, nc;                    ///< their extents
   std::int64_t stride_a, stride_b, stride_c;  ///< elements between neighbours along them
@@ -62,7 +64,8 @@ struct Column {
 };
 
 /// False if the column misses the panel.
-HWY_ATTR bool Place(const ColumnJob& job, std::int64_t view, std::int64_t ib, std::int64_t ic, Column& column) {
+HWY_ATTR HWY_INLINE bool Place(const ColumnJob& job, std::int64_t view, std::int64_t ib, std::int64_t ic,
+                               Column& column) {
   const ProjectionMatrix& p = job.matrices[static_cast<std::size_t>(view)];
   const auto b = static_cast<double>(ib);
   const auto c = static_cast<double>(ic);
@@ -96,32 +99,35 @@ HWY_ATTR bool Place(const ColumnJob& job, std::int64_t view, std::int64_t ib, st
   return column.begin < column.end;
 }
 
-/// Blends the two detector columns over the rows that the column of voxels touches: line[kLineZeros + v - first] for a
-/// `first` that is returned, zeros on both sides.
-HWY_ATTR std::int64_t Blend(const ColumnJob& job, const Column& column, float* HWY_RESTRICT line) {
-  const D d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+/// Rows of the panel that a column of voxels touches; the first one is at a cache line's start.
+struct Rows {
+  std::int64_t first, count;
+};
+
+HWY_INLINE Rows Touched(const ColumnJob& job, const Column& column) {
   const double v0 = column.start + column.step * static_cast<double>(column.begin);
   const double v1 = column.start + column.step * static_cast<double>(column.end - 1);
   const double rows = static_cast<double>(job.block->rows);
   const auto lowest = static_cast<std::int64_t>(std::clamp(std::floor(std::min(v0, v1)), -1.0, rows));
-  const std::int64_t first = lowest & ~(PanelBlock::kFastMargin - 1);  // a cache line's start
+  const std::int64_t first = lowest & ~(PanelBlock::kFastMargin - 1);
   const auto last = static_cast<std::int64_t>(std::clamp(std::floor(std::max(v0, v1)) + 2, -1.0, rows));  // inclusive
-  const float* HWY_RESTRICT low = column.low + first;
+  return {first, last - first + 1};
+}
+
+/// Blends the two detector columns over those rows: line[kLineZeros + v - first]. What lies before is left.
+///   pixels          from the first scan's to those of this one
+HWY_ATTR HWY_INLINE void Blend(const ColumnJob& job, const Column& column, std::int64_t pixels, const Rows& rows,
+                               float* HWY_RESTRICT line) {
+  const D d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const float* HWY_RESTRICT low = column.low + pixels + rows.first;
   const float* HWY_RESTRICT high = low + job.block->pitch();
-  const auto low_weight = hn::Set(d, column.low_weight);
-  const auto high_weight = hn::Set(d, column.high_weight);
-  const std::int64_t count = last - first + 1;
+  const auto low_weight = hn::Set(d, column.low_weight), high_weight = hn::Set(d, column.high_weight);
   std::int64_t r = 0;
-  for (; r < count; r += lanes)  // may run into the panel's margin, which is zero
+  for (; r < rows.count; r += lanes)  // may run into the panel's margin, which is zero
     hn::Store(hn::MulAdd(high_weight, hn::LoadU(d, high + r), hn::Mul(low_weight, hn::LoadU(d, low + r))), d,
               line + kLineZeros + r);
-  const auto zero = hn::Zero(d);
-  for (std::int64_t z = 0; z < kLineZeros; z += lanes) {
-    hn::Store(zero, d, line + kLineZeros + r + z);
-    hn::Store(zero, d, line + z);
-  }
-  return first;
+  for (std::int64_t z = 0; z < kLineZeros; z += lanes) hn::Store(hn::Zero(d), d, line + kLineZeros + r + z);
 }
 
 /// A position along the line in steps of a vector: an integer and a fraction, for a float holds a thousand pixels to no
@@ -221,7 +227,7 @@ HWY_ATTR void WalkByGather(const float* HWY_RESTRICT line, std::int64_t last, do
 }
 
 /// The same straight from the panel, for columns whose voxels lie far apart.
-void AddFarApart(const PanelBlock& block, const Column& column, float* sums) {
+void AddFarApart(const PanelBlock& block, const Column& column, std::int64_t pixels, float* sums) {
   const auto rows = static_cast<double>(block.rows);
   const double low_weight = static_cast<double>(column.low_weight),
                high_weight = static_cast<double>(column.high_weight);
@@ -229,7 +235,7 @@ void AddFarApart(const PanelBlock& block, const Column& column, float* sums) {
     const double v = column.start + column.step * static_cast<double>(column.begin + i);
     if (!(v > -1 && v < rows)) continue;
     const double v_floor = std::floor(v);
-    const float* low = column.low + static_cast<std::int64_t>(v_floor);
+    const float* low = column.low + pixels + static_cast<std::int64_t>(v_floor);
     const float* high = low + block.pitch();
     const auto blend = [&](int r) {
       return low_weight * static_cast<double>(low[r]) + high_weight * static_cast<double>(high[r]);
@@ -238,18 +244,51 @@ void AddFarApart(const PanelBlock& block, const Column& column, float* sums) {
   }
 }
 
-/// One view of one column of voxels; `line` is workspace.
-HWY_ATTR void AddColumn(const ColumnJob& job, const Column& column, float* HWY_RESTRICT line,
-                        float* HWY_RESTRICT sums) {
-  if (std::abs(column.step) > kFarApart) return AddFarApart(*job.block, column, sums);
-  const std::int64_t first = Blend(job, column, line);
+/// A column whose two detector columns lie blended in a line, and where its sums are.
+struct Blended {
+  Column column;
+  std::int64_t first;  ///< pixel of line[kLineZeros]
+  float *line, *sums;
+};
+
+/// sums += the line, for one view of one column of voxels of one scan.
+HWY_ATTR HWY_INLINE void Walk(const ColumnJob& job, const Blended& blended) {
+  const Column& column = blended.column;
   const double start =
-      column.start + column.step * static_cast<double>(column.begin) - static_cast<double>(first - kLineZeros);
-  const std::int64_t count = column.end - column.begin;
+      column.start + column.step * static_cast<double>(column.begin) - static_cast<double>(blended.first - kLineZeros);
+  const std::int64_t last = job.block->rows - blended.first + kLineZeros + 2, count = column.end - column.begin;
   if (HWY_MAX_BYTES >= 32 && std::abs(column.step) <= 2)
-    WalkByPermutation(line, start, column.step, count, sums);
+    WalkByPermutation(blended.line, start, column.step, count, blended.sums);
   else
-    WalkByGather(line, job.block->rows - first + kLineZeros + 2, start, column.step, count, sums);
+    WalkByGather(blended.line, last, start, column.step, count, blended.sums);
+}
+
+/// One view of the columns (b0 ... b0 + nb, c) of each scan of a group. Each is walked after the next one was blended:
+/// what has just been stored cannot be read across the borders of the stores without a wait.
+///   lines   workspace for two lines, `line_pitch` apart, each of which begins with kLineZeros zeros
+///   sums    of the first scan; those of the next lie `tile_size` further
+HWY_ATTR void AddRow(const ColumnJob& job, std::int64_t view, std::int64_t b0, std::int64_t nb, std::int64_t c,
+                     std::span<const ScanInBlock> group, std::int64_t tile_size, float* lines, std::int64_t line_pitch,
+                     float* sums) {
+  Blended last{};
+  for (std::int64_t b = 0; b < nb; ++b) {
+    Column column;
+    if (!Place(job, view, b0 + b, c, column)) continue;
+    float* target = sums + b * job.tile_pitch + column.begin;
+    if (std::abs(column.step) > kFarApart) {
+      for (std::size_t scan = 0; scan < group.size(); ++scan, target += tile_size)
+        AddFarApart(*job.block, column, group[scan].pixels, target);
+      continue;
+    }
+    const Rows rows = Touched(job, column);
+    for (std::size_t scan = 0; scan < group.size(); ++scan, target += tile_size) {
+      const Blended next{column, rows.first, last.line == lines ? lines + line_pitch : lines, target};
+      Blend(job, column, group[scan].pixels, rows, next.line);
+      if (last.line) Walk(job, last);
+      last = next;
+    }
+  }
+  if (last.line) Walk(job, last);
 }
 
 /// Adds a tile of columns, sums[b][a], to the volume, where b runs fastest: 4 x 4 transposes.
@@ -280,10 +319,10 @@ HWY_ATTR void AddTransposed(const float* HWY_RESTRICT sums, std::int64_t pitch, 
 }
 
 HWY_ATTR void AddTile(const ColumnJob& job, const float* sums, std::int64_t b0, std::int64_t nb, std::int64_t c0,
-                      std::int64_t nc) {
+                      std::int64_t nc, float* volume) {
   for (std::int64_t c = 0; c < nc; ++c) {
     const float* plane = sums + c * job.tile_b * job.tile_pitch;
-    float* target = job.volume + (c0 + c) * job.stride_c + b0 * job.stride_b;
+    float* target = volume + (c0 + c) * job.stride_c + b0 * job.stride_b;
     if (job.stride_b == 1) {
       AddTransposed(plane, job.tile_pitch, nb, job.na, job.stride_a, target);
       continue;
@@ -293,24 +332,27 @@ HWY_ATTR void AddTile(const ColumnJob& job, const float* sums, std::int64_t b0, 
   }
 }
 
-/// Tiles [begin, end), all views.
+/// Tiles [begin, end), all views: those of the first group of scans, then those of the next.
 HWY_ATTR void Tiles(const ColumnJob& job, std::int64_t begin, std::int64_t end) {
-  Array<float, 1> tile({job.tile_b * job.tile_c * job.tile_pitch});
-  Array<float, 1> line_memory({job.block->rows + 4 * kLineZeros});
-  float* sums = tile.host().data;
-  float* line = line_memory.host().data;
+  const std::int64_t tile_size = job.tile_b * job.tile_c * job.tile_pitch;
+  Array<float, 1> tiles({job.group * tile_size});
+  const std::int64_t line_pitch = (job.block->rows / 16 + 1) * 16 + 4 * kLineZeros;
+  Array<float, 1> line_memory({2 * line_pitch});
+  float* sums = tiles.host().data;
+  float* lines = line_memory.host().data;
+  std::fill_n(lines, 2 * line_pitch, 0.F);
   for (std::int64_t t = begin; t < end; ++t) {
     const std::int64_t b0 = t % job.tiles_b * job.tile_b, nb = std::min(job.tile_b, job.nb - b0);
-    const std::int64_t c0 = t / job.tiles_b * job.tile_c, nc = std::min(job.tile_c, job.nc - c0);
-    std::fill_n(sums, job.tile_b * job.tile_c * job.tile_pitch, 0.F);
+    const std::int64_t c0 = t / job.tiles_b % job.tiles_c * job.tile_c, nc = std::min(job.tile_c, job.nc - c0);
+    const auto first_scan = static_cast<std::size_t>(t / job.tiles_b / job.tiles_c * job.group);
+    const std::span<const ScanInBlock> group = std::span(job.scans).subspan(
+        first_scan, std::min(static_cast<std::size_t>(job.group), job.scans.size() - first_scan));
+    std::fill_n(sums, static_cast<std::int64_t>(group.size()) * tile_size, 0.F);
     for (std::int64_t view = 0; view < static_cast<std::int64_t>(job.matrices.size()); ++view)
       for (std::int64_t c = 0; c < nc; ++c)
-        for (std::int64_t b = 0; b < nb; ++b) {
-          Column column;
-          if (!Place(job, view, b0 + b, c0 + c, column)) continue;
-          AddColumn(job, column, line, sums + (c * job.tile_b + b) * job.tile_pitch + column.begin);
-        }
-    AddTile(job, sums, b0, nb, c0, nc);
+        AddRow(job, view, b0, nb, c0 + c, group, tile_size, lines, line_pitch, sums + c * job.tile_b * job.tile_pitch);
+    for (std::size_t scan = 0; scan < group.size(); ++scan)
+      AddTile(job, sums + static_cast<std::int64_t>(scan) * tile_size, b0, nb, c0, nc, group[scan].volume);
   }
 }
 
@@ -322,18 +364,18 @@ namespace kiban::ct::cpu {
 HWY_EXPORT(Tiles);
 
 void backproject_columns(Stream& stream, const PanelBlock& block, std::span<const ProjectionMatrix> matrices,
-                         Span<float, 3> volume) {
-  const auto view = volume.host();
+                         ScanVolumes volumes) {
+  const Shape<3> shape = shape_of(volumes);
   ColumnJob job{};
   job.block = &block;
   job.matrices = matrices;
   job.pixels = block.pixels.host().data;
-  job.volume = view.data;
-  job.a = column_axis(matrices, volume.shape());
+  job.scans = scans_in(block, volumes);
+  job.a = column_axis(matrices, shape);
   job.b = job.a == 0 ? 1 : 0;
   job.c = job.a == 2 ? 1 : 2;
-  const std::int64_t extent[3] = {view.shape[2], view.shape[1], view.shape[0]};
-  const std::int64_t stride[3] = {1, view.shape[2], view.shape[2] * view.shape[1]};
+  const std::int64_t extent[3] = {shape[2], shape[1], shape[0]};
+  const std::int64_t stride[3] = {1, shape[2], shape[2] * shape[1]};
   job.na = extent[job.a], job.nb = extent[job.b], job.nc = extent[job.c];
   job.stride_a = stride[job.a], job.stride_b = stride[job.b], job.stride_c = stride[job.c];
   // A vector may run past the end of its column; an odd number of cache lines keeps columns out of each other's sets.
@@ -341,10 +383,15 @@ void backproject_columns(Stream& stream, const PanelBlock& block, std::span<cons
   // 16 voxels of x are a cache line of the volume. Depth until the tile takes 1 MiB: neighbours along c read nearly the
   // same detector columns, and to read those again costs more than sums that lie further away (64 KiB: half the speed).
   job.tile_b = 16;
-  job.tile_c = std::clamp<std::int64_t>((1 << 20) / (16 * job.tile_pitch * 4), 1, 64);
+  constexpr std::int64_t kTileBytes = 1 << 20;
+  job.tile_c = std::clamp<std::int64_t>(kTileBytes / (16 * job.tile_pitch * 4), 1, std::min<std::int64_t>(64, job.nc));
   job.tiles_b = (job.nb + job.tile_b - 1) / job.tile_b;
   job.tiles_c = (job.nc + job.tile_c - 1) / job.tile_c;
-  parallel_for(stream, job.tiles_b * job.tiles_c, 1, [&](std::int64_t begin, std::int64_t end) {
+  const auto scans = static_cast<std::int64_t>(job.scans.size());
+  job.group = scans_placed_together(scans, kTileBytes / (16 * job.tile_c * job.tile_pitch * 4),
+                                    job.tiles_b * job.tiles_c, stream.threads());
+  const std::int64_t groups = (scans + job.group - 1) / job.group;
+  parallel_for(stream, groups * job.tiles_b * job.tiles_c, 1, [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(Tiles)(job, begin, end);
   });
 }

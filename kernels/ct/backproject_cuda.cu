@@ -174,13 +174,20 @@ __device__ __forceinline__ void add_voxels(const float (&m)[3][4], int view, con
 }
 
 /// Sums the views in order, in registers, and adds the sums to a column of voxels.
+///   grid (lanes, planes, walks along the columns of each scan from `first_scan` on)
 template <bool along_column, class Panels>
 __global__ void __launch_bounds__(kLanes* kPlanes, 5)
-    backproject_kernel(const Walk walk, const __grid_constant__ Matrices matrices, const Panels panels, float* volume) {
+    backproject_kernel(const Walk walk, const __grid_constant__ Matrices matrices, const Panels panels,
+                       const __grid_constant__ VolumePointers volumes, unsigned first_scan) {
   constexpr int voxels = along_column ? kColumnWalk : kGeneralWalk;
+  const unsigned walks = (static_cast<unsigned>(walk.column.extent) + voxels - 1) / voxels;
+  const unsigned scan = first_scan + blockIdx.z / walks;
+  float* const volume = volumes.of_scan[scan];
+  if (volume == nullptr) return;
+  const int first_slot = static_cast<int>(scan) * static_cast<int>(PanelBlock::kViews);
   const int lane = static_cast<int>(blockIdx.x * kLanes + threadIdx.x);
   const int plane = static_cast<int>(blockIdx.y * kPlanes + threadIdx.y);
-  const int first = static_cast<int>(blockIdx.z) * voxels;
+  const int first = static_cast<int>(blockIdx.z % walks) * voxels;
   if (lane >= walk.lane.extent || plane >= walk.plane.extent) return;
   float sum[voxels] = {};
   const float x = static_cast<float>(lane) - 0.5f * static_cast<float>(walk.lane.extent - 1);
@@ -189,9 +196,9 @@ __global__ void __launch_bounds__(kLanes* kPlanes, 5)
 #pragma unroll 1
   for (int view = 0; view < matrices.views; ++view) {
     if constexpr (along_column)
-      add_column(matrices.m[view], view, panels, x, y, z, sum);
+      add_column(matrices.m[view], first_slot + view, panels, x, y, z, sum);
     else
-      add_voxels(matrices.m[view], view, panels, x, y, z, sum);
+      add_voxels(matrices.m[view], first_slot + view, panels, x, y, z, sum);
   }
   float* voxel = volume + lane * walk.lane.stride + plane * walk.plane.stride + first * walk.column.stride;
 #pragma unroll
@@ -210,7 +217,7 @@ Order order_of(int column_axis) {
   return {0, 1, 2};
 }
 
-Matrices centred(std::span<const ProjectionMatrix> matrices, const Order& order, const ArrayView<float, 3>& volume,
+Matrices centred(std::span<const ProjectionMatrix> matrices, const Order& order, const Shape<3>& shape,
                  std::int64_t middle_u, std::int64_t middle_v) {
   const int axes[3] = {order.lane, order.plane, order.column};
   Matrices result{static_cast<int>(matrices.size()), {}};
@@ -221,7 +228,7 @@ Matrices centred(std::span<const ProjectionMatrix> matrices, const Order& order,
       m[row][3] = from[3];
       for (int i = 0; i < 3; ++i) {
         m[row][i] = from[axes[i]];
-        m[row][3] += from[axes[i]] * 0.5 * static_cast<double>(volume.shape[2 - axes[i]] - 1);
+        m[row][3] += from[axes[i]] * 0.5 * static_cast<double>(shape[static_cast<std::size_t>(2 - axes[i])] - 1);
       }
     }
     for (int i = 0; i < 4; ++i) {
@@ -235,19 +242,24 @@ Matrices centred(std::span<const ProjectionMatrix> matrices, const Order& order,
 
 template <bool along_column, class Panels>
 void launch_walk(const Stream& stream, const Walk& walk, const Matrices& matrices, const Panels& panels,
-                 float* volume) {
+                 const VolumePointers& volumes, unsigned scans) {
   constexpr int voxels = along_column ? kColumnWalk : kGeneralWalk;
-  const dim3 grid(gpu::blocks_for(walk.lane.extent, kLanes), gpu::blocks_for(walk.plane.extent, kPlanes),
-                  gpu::blocks_for(walk.column.extent, voxels));
-  gpu::launch(stream, grid, dim3(kLanes, kPlanes), &backproject_kernel<along_column, Panels>, walk, matrices, panels,
-              volume);
+  constexpr unsigned kMostBlocks = 65535;  // along z
+  const unsigned walks = gpu::blocks_for(walk.column.extent, voxels);
+  const unsigned at_once = std::max(1U, kMostBlocks / walks);
+  for (unsigned first = 0; first < scans; first += at_once) {
+    const dim3 grid(gpu::blocks_for(walk.lane.extent, kLanes), gpu::blocks_for(walk.plane.extent, kPlanes),
+                    walks * std::min(at_once, scans - first));
+    gpu::launch(stream, grid, dim3(kLanes, kPlanes), &backproject_kernel<along_column, Panels>, walk, matrices, panels,
+                volumes, first);
+  }
 }
 
 /// The block's pixels as a texture. It lives as long as the block and is loaded anew for each launch.
 const gpu::LayeredTexture& load_texture(const Stream& stream, const PanelBlock& block, const float* pixels,
                                         std::int64_t views) {
   if (!block.texture)
-    block.texture = std::make_shared<gpu::LayeredTexture>(stream, PanelBlock::kViews, block.rows, block.columns);
+    block.texture = std::make_shared<gpu::LayeredTexture>(stream, block.slots(), block.rows, block.columns);
   auto& texture = *static_cast<gpu::LayeredTexture*>(block.texture.get());
   texture.load(pixels + block.first_pixel(0), views, block.pixels.shape()[1], block.pitch());
   return texture;
@@ -256,32 +268,36 @@ const gpu::LayeredTexture& load_texture(const Stream& stream, const PanelBlock& 
 }  // namespace
 
 void backproject_block(Stream& stream, const PanelBlock& block, std::span<const ProjectionMatrix> matrices,
-                       Interpolation interpolation, Span<float, 3> volume) {
-  const ArrayView<float, 3> voxels = volume.on(stream.device());
+                       Interpolation interpolation, ScanVolumes volumes) {
+  const Shape<3> shape = shape_of(volumes);
+  const VolumePointers pointers = pointers_of(volumes, stream.device());
   const float* pixels = block.pixels.span().on(stream.device()).data;
-  if (voxels.size() == 0 || matrices.empty()) return;
   constexpr std::int64_t kMostCells = 1 << 22;  // see cell_of
   if (block.pixels.shape()[1] * block.pitch() > INT_MAX || std::max(block.rows, block.columns) > kMostCells)
     throw Error(
         ErrorCode::input,
         "the panel is too large for a GPU, which takes 2^22 rows and columns and 2^31 pixels; take --device cpu");
-  if (std::max({voxels.shape[0], voxels.shape[1], voxels.shape[2]}) > INT_MAX)
+  if (std::max({shape[0], shape[1], shape[2]}) > INT_MAX)
     throw Error(ErrorCode::input, "a side of the volume has more than 2^31 voxels; take a smaller volume");
-  const int axis = column_axis(matrices, volume.shape());
+  const int axis = column_axis(matrices, shape);
   const Order order = order_of(axis);
-  const std::int64_t strides[3] = {1, voxels.shape[2], voxels.shape[1] * voxels.shape[2]};
-  const auto axis_of = [&](int i) { return Axis{static_cast<int>(voxels.shape[2 - i]), strides[i]}; };
+  const std::int64_t strides[3] = {1, shape[2], shape[1] * shape[2]};
+  const auto axis_of = [&](int i) {
+    return Axis{static_cast<int>(shape[static_cast<std::size_t>(2 - i)]), strides[i]};
+  };
   const Walk walk{axis_of(order.lane), axis_of(order.plane), axis_of(order.column)};
   const std::int64_t middle_u = block.columns / 2, middle_v = block.rows / 2;
-  const Matrices by_value = centred(matrices, order, voxels, middle_u, middle_v);
+  const Matrices by_value = centred(matrices, order, shape, middle_u, middle_v);
+  const auto scans = static_cast<unsigned>(volumes.size());
   if (interpolation == Interpolation::texture) {
-    const TexturePanels panels(load_texture(stream, block, pixels, by_value.views).object(), middle_u, middle_v);
-    axis >= 0 ? launch_walk<true>(stream, walk, by_value, panels, voxels.data)
-              : launch_walk<false>(stream, walk, by_value, panels, voxels.data);
+    const std::int64_t slots = static_cast<std::int64_t>(volumes.size() - 1) * PanelBlock::kViews + by_value.views;
+    const TexturePanels panels(load_texture(stream, block, pixels, slots).object(), middle_u, middle_v);
+    axis >= 0 ? launch_walk<true>(stream, walk, by_value, panels, pointers, scans)
+              : launch_walk<false>(stream, walk, by_value, panels, pointers, scans);
   } else {
     const ExactPanels panels(block, pixels, middle_u, middle_v);
-    axis >= 0 ? launch_walk<true>(stream, walk, by_value, panels, voxels.data)
-              : launch_walk<false>(stream, walk, by_value, panels, voxels.data);
+    axis >= 0 ? launch_walk<true>(stream, walk, by_value, panels, pointers, scans)
+              : launch_walk<false>(stream, walk, by_value, panels, pointers, scans);
   }
 }
 

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <span>
 
 #include "kernels/core/parallel.hpp"
 #include "kernels/ct/field_of_view.hpp"
@@ -12,25 +11,37 @@ namespace {
 #include "kernels/ct/field_of_view_math-inl.hpp"
 #undef KIBAN_HD
 
+constexpr std::int64_t kRowsAtOnce = 64;
+
 }  // namespace
 
-void mask_outside(Stream& stream, std::span<const ProjectionMatrix> matrices, std::int64_t rows, std::int64_t columns,
-                  float outside, Span<float, 3> volume) {
-  const auto voxels = volume.host();
-  const std::int64_t nz = voxels.shape[0], ny = voxels.shape[1], nx = voxels.shape[2];
-  parallel_for(stream, nz * ny, 64, [&](std::int64_t begin, std::int64_t end) {
+void find_seen_voxels(Stream& stream, std::span<const ProjectionMatrix> matrices, std::int64_t rows,
+                      std::int64_t columns, std::int64_t nx, Span<SeenVoxels, 2> seen) {
+  const auto found = seen.host();
+  parallel_for(stream, found.size(), kRowsAtOnce, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
-      RowInterval seen{0, static_cast<double>(nx - 1)};
+      const auto y = static_cast<double>(row % found.shape[1]), z = static_cast<double>(row / found.shape[1]);
+      RowInterval interval{0, static_cast<double>(nx - 1)};
       for (const ProjectionMatrix& matrix : matrices) {
-        if (seen.high < seen.low) break;
-        cut_to_panel(matrix.m, static_cast<double>(row % ny), static_cast<double>(row / ny), static_cast<double>(rows),
-                     static_cast<double>(columns), seen);
+        if (interval.high < interval.low) break;
+        cut_to_panel(matrix.m, y, z, static_cast<double>(rows), static_cast<double>(columns), interval);
       }
-      float* values = voxels.data + row * nx;
-      const auto first = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil(seen.low)), 0, nx);
-      const auto last = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::floor(seen.high)) + 1, first, nx);
-      std::fill(values, values + first, outside);
-      std::fill(values + last, values + nx, outside);
+      found.data[row] = voxels_in(interval, nx);
+    }
+  });
+}
+
+void mask_outside(Stream& stream, Span<const SeenVoxels, 2> seen, float outside, std::int64_t nx,
+                  const VolumePointers& volumes, std::int64_t scans) {
+  const auto rows = seen.host();
+  parallel_for(stream, scans * rows.size(), kRowsAtOnce, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      float* volume = volumes.of_scan[row / rows.size()];
+      if (!volume) continue;
+      const SeenVoxels& voxels = rows.data[row % rows.size()];
+      float* values = volume + row % rows.size() * nx;
+      std::fill(values, values + voxels.begin, outside);
+      std::fill(values + voxels.end, values + nx, outside);
     }
   });
 }

@@ -35,3 +35,10 @@ KIBAN_HD inline void cut_to_panel(const double (&m)[3][4], double y, double z, d
   cut(v + kEdgeTolerance * w, m[1][0] + kEdgeTolerance * m[2][0], row);
   cut(last_v * w - v, last_v * m[2][0] - m[1][0], row);
 }
+
+/// The voxels of a row of `nx` that lie in the interval.
+KIBAN_HD inline SeenVoxels voxels_in(const RowInterval& row, std::int64_t nx) {
+  const double count = static_cast<double>(nx);
+  const double begin = ceil(fmin(fmax(row.low, 0.0), count)), end = floor(fmin(fmax(row.high, -1.0), count - 1)) + 1;
+  return {static_cast<std::int32_t>(begin), static_cast<std::int32_t>(fmax(begin, end))};
+}

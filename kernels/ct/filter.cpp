@@ -8,8 +8,9 @@
 
 namespace kiban::ct {
 
-KIBAN_BACKENDS(filter_views, Stream&, const FilterPlan&, std::shared_ptr<void>& state, Span<const float, 3> projections,
-               std::int64_t first, std::int64_t slot, PanelBlock&)
+KIBAN_BACKENDS(filter_tables, Stream&, const FilterPlan&, std::shared_ptr<const void>& tables)
+KIBAN_BACKENDS(filter_views, Stream&, const FilterTables&, std::shared_ptr<void>& state,
+               std::span<const Span<const float, 3>> projections, std::int64_t first, std::int64_t slot, PanelBlock&)
 
 namespace {
 
@@ -54,19 +55,37 @@ FilterPlan plan_filter(const Geometry& geometry, Window window, double cutoff) {
   return plan;
 }
 
-Filter::Filter(FilterPlan plan) : plan_(std::move(plan)) {}
+FilterTables::FilterTables(Stream& stream, FilterPlan plan) : plan_(std::move(plan)) {
+  KIBAN_BACKEND_FOR(stream, filter_tables)(stream, plan_, on_device_);
+}
+
+std::size_t FilterTables::bytes(Device device, std::int64_t views, std::int64_t rows) {
+  const std::int64_t numbers_of_a_row = device.kind == DeviceKind::cpu ? 0 : 5;  // a GPU's weights
+  return static_cast<std::size_t>(views) *
+         (sizeof(FilterPlan::ViewWeight) + static_cast<std::size_t>(rows * numbers_of_a_row) * sizeof(float));
+}
+
+Filter::Filter(std::shared_ptr<const FilterTables> tables) : tables_(std::move(tables)) {}
 Filter::~Filter() = default;
 Filter::Filter(Filter&&) noexcept = default;
 
-void Filter::run(Stream& stream, Span<const float, 3> projections, std::int64_t first, std::int64_t slot,
-                 PanelBlock& block) {
-  const std::int64_t n = projections.extent(0);
-  if (projections.extent(1) != plan_.rows || projections.extent(2) != plan_.columns || block.rows != plan_.rows ||
-      block.columns != plan_.columns || first < 0 || first + n > static_cast<std::int64_t>(plan_.views.size()) ||
-      slot < 0 || slot + n > PanelBlock::kViews)
+void Filter::run(Stream& stream, std::span<const Span<const float, 3>> projections, std::int64_t first,
+                 std::int64_t slot, PanelBlock& block) {
+  const FilterPlan& plan = tables_->plan();
+  Shape<3> views{};
+  bool fits = static_cast<std::int64_t>(projections.size()) * PanelBlock::kViews <= block.slots();
+  for (const Span<const float, 3>& scan : projections) {
+    if (scan.size() == 0) continue;
+    fits = fits && (views == Shape<3>{} || scan.shape() == views);
+    views = scan.shape();
+  }
+  if (views == Shape<3>{}) return;
+  if (!fits || views[1] != plan.rows || views[2] != plan.columns || block.rows != plan.rows ||
+      block.columns != plan.columns || first < 0 || first + views[0] > static_cast<std::int64_t>(plan.views.size()) ||
+      slot < 0 || slot + views[0] > PanelBlock::kViews)
     throw Error(ErrorCode::internal,
                 "the filter was given projections or a block of another shape than it was planned for");
-  KIBAN_BACKEND_FOR(stream, filter_views)(stream, plan_, state_, projections, first, slot, block);
+  KIBAN_BACKEND_FOR(stream, filter_views)(stream, *tables_, state_, projections, first, slot, block);
 }
 
 std::int64_t filter_batch(std::int64_t rows, std::int64_t padded) {

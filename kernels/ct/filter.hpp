@@ -1,5 +1,7 @@
 #pragma once
 #include <memory>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "kernels/ct/geometry.hpp"
@@ -28,23 +30,46 @@ struct FilterPlan {
 /// Errors: input (geometry) · usage (cutoff).
 FilterPlan plan_filter(const Geometry& geometry, Window window, double cutoff);
 
-/// Weights and filters views [first, first + n) and writes them into slots [slot, slot + n) of the block.
-///   projections [n,row,column]  line integrals, on the stream's device. A value that is not finite spoils its panel's
-///                               rows, and so do values beyond about 1e30, whose transform overflows: nothing is
-///                               checked
-/// Errors: internal (shapes) · device. Workspace: a few rows a thread on a CPU; n padded spectra on a GPU (kept by
-/// `Filter`). On a GPU asynchronous. Exactness: relative L2 <= 1e-6 of double; independent of threads and of n.
-class Filter {
+/// A plan and its tables on a device: any number of filters there may share them, at once and on any stream.
+class FilterTables {
  public:
-  explicit Filter(FilterPlan plan);
-  ~Filter();
-  Filter(Filter&&) noexcept;
-  void run(Stream& stream, Span<const float, 3> projections, std::int64_t first, std::int64_t slot, PanelBlock& block);
+  /// Errors: device (memory). Returns when they are there.
+  FilterTables(Stream& stream, FilterPlan plan);
   const FilterPlan& plan() const { return plan_; }
+  const void* on_device() const { return on_device_.get(); }
+  /// Memory that they take for a panel of `rows` rows and `views` views.
+  static std::size_t bytes(Device device, std::int64_t views, std::int64_t rows);
 
  private:
   FilterPlan plan_;
-  std::shared_ptr<void> state_;  ///< the backend's: response and weights on its device, transforms, workspace
+  std::shared_ptr<const void> on_device_;  ///< the backend's
+};
+
+/// Weights and filters views [first, first + n) of each scan and writes them into slots [slot, slot + n) of its part of
+/// the block; a scan without views is left out.
+///   projections [n,row,column]  of each scan: line integrals, on the stream's device. A value that is not finite
+///   spoils its panel's
+///                               rows, and so do values beyond about 1e30, whose transform overflows: nothing is
+///                               checked
+/// Errors: internal (shapes) · device. Workspace: a few rows a thread on a CPU; `filter_batch` padded views and their
+/// spectra on a GPU (kept by `Filter`). On a GPU asynchronous. Exactness: relative L2 <= 1e-6 of double; independent of
+/// threads, of n, and of the other scans.
+class Filter {
+ public:
+  explicit Filter(std::shared_ptr<const FilterTables> tables);
+  /// With tables of its own.
+  Filter(Stream& stream, FilterPlan plan) : Filter(std::make_shared<const FilterTables>(stream, std::move(plan))) {}
+  ~Filter();
+  Filter(Filter&&) noexcept;
+  void run(Stream& stream, std::span<const Span<const float, 3>> projections, std::int64_t first, std::int64_t slot,
+           PanelBlock& block);
+  void run(Stream& stream, Span<const float, 3> projections, std::int64_t first, std::int64_t slot, PanelBlock& block) {
+    run(stream, {&projections, 1}, first, slot, block);
+  }
+
+ private:
+  std::shared_ptr<const FilterTables> tables_;
+  std::shared_ptr<void> state_;  ///< the backend's: transforms, workspace
 };
 
 /// Views that a GPU filters together, the same number in every call, so that cuFFT always chooses the same algorithm

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <vector>
 
 #include "kernels/core/fft.hpp"
 #include "kernels/core/parallel.hpp"
@@ -17,6 +18,12 @@ struct Workspace {
   Array<float, 1> samples;  ///< [kRowGroup / lanes, padded, lanes]
   Array<float, 1> row;
   Workspace(std::int64_t padded, std::int64_t columns) : samples({padded * kRowGroup}), row({columns}) {}
+};
+
+/// One view of one of the scans.
+struct ViewOfScan {
+  const float* pixels;
+  std::int64_t index, slot;  ///< in its scan, and in the block
 };
 
 #define KIBAN_HD
@@ -51,27 +58,36 @@ void store_rows(const Workspace& work, std::int64_t lanes, std::int64_t padded, 
 
 }  // namespace
 
-void filter_views(Stream& stream, const FilterPlan& plan, std::shared_ptr<void>& state,
-                  Span<const float, 3> projections, std::int64_t first, std::int64_t slot, PanelBlock& block) {
+void filter_tables(Stream&, const FilterPlan& plan, std::shared_ptr<const void>& tables) {
+  tables = std::make_shared<const LaneFft>(plan.padded);
+}
+
+void filter_views(Stream& stream, const FilterTables& tables, std::shared_ptr<void>&,
+                  std::span<const Span<const float, 3>> projections, std::int64_t first, std::int64_t slot,
+                  PanelBlock& block) {
   static_assert(kRowGroup <= PanelBlock::kFastMargin);
-  if (!state) state = std::make_shared<LaneFft>(plan.padded);
-  const auto& fft = *static_cast<const LaneFft*>(state.get());
-  const auto input = projections.host();
+  const FilterPlan& plan = tables.plan();
+  const auto& fft = *static_cast<const LaneFft*>(tables.on_device());
+  std::vector<ViewOfScan> views;
+  for (std::size_t scan = 0; scan < projections.size(); ++scan)
+    for (std::int64_t k = 0; k < projections[scan].extent(0); ++k)
+      views.push_back({&projections[scan].host()(k, 0, 0), first + k,
+                       static_cast<std::int64_t>(scan) * PanelBlock::kViews + slot + k});
   float* pixels = block.pixels.host().data;
   const std::int64_t groups = (plan.rows + kRowGroup - 1) / kRowGroup;
   const std::int64_t lanes = fft.lanes();
-  parallel_for(stream, input.shape[0] * groups, 1, [&](std::int64_t begin, std::int64_t end) {
+  parallel_for(stream, static_cast<std::int64_t>(views.size()) * groups, 1, [&](std::int64_t begin, std::int64_t end) {
     Workspace work(plan.padded, plan.columns);
     float* samples = work.samples.host().data;
     float* row = work.row.host().data;
     for (std::int64_t task = begin; task < end; ++task) {
-      const std::int64_t k = task / groups;
+      const ViewOfScan& view = views[static_cast<std::size_t>(task / groups)];
       const std::int64_t first_row = task % groups * kRowGroup;
       const std::int64_t count = std::min(kRowGroup, plan.rows - first_row);
       std::fill_n(samples, plan.padded * kRowGroup, 0.F);
       for (std::int64_t r = 0; r < count; ++r) {
-        const RowWeight weight = row_weight(plan.views[static_cast<std::size_t>(first + k)], first_row + r);
-        const float* projection = &input(k, first_row + r, 0);
+        const RowWeight weight = row_weight(plan.views[static_cast<std::size_t>(view.index)], first_row + r);
+        const float* projection = view.pixels + (first_row + r) * plan.columns;
         for (std::int64_t u = 0; u < plan.columns; ++u)
           row[u] = projection[u] * pixel_weight(weight, static_cast<float>(static_cast<std::int32_t>(u)));
         float* lane = samples + (r / lanes) * plan.padded * lanes + r % lanes;
@@ -83,7 +99,8 @@ void filter_views(Stream& stream, const FilterPlan& plan, std::shared_ptr<void>&
         multiply(plan.response, plan.padded, lanes, some);
         fft.inverse(some);
       }
-      store_rows(work, lanes, plan.padded, first_row, count, plan.columns, pixels + block.first_pixel(slot + k), block);
+      store_rows(work, lanes, plan.padded, first_row, count, plan.columns, pixels + block.first_pixel(view.slot),
+                 block);
     }
   });
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "kernels/core/backends.hpp"
 #include "kernels/ct/field_of_view.hpp"
@@ -11,7 +12,8 @@
 
 namespace kiban::ct {
 
-KIBAN_BACKENDS(scale_values, Stream&, float factor, float offset, Span<float, 3> volume)
+KIBAN_BACKENDS(scale_values, Stream&, float factor, float offset, std::int64_t voxels, const VolumePointers&,
+               std::int64_t scans)
 
 namespace {
 
@@ -25,56 +27,124 @@ std::vector<ProjectionMatrix> matrices_of(const Geometry& geometry, const Grid& 
 
 }  // namespace
 
-/// A scan on its way into a volume: views are filtered into the slots of one block, and a full block is backprojected.
-struct FilteredBackprojection::State {
-  Stream stream;
+struct FilteredBackprojectionPlan::Tables {
+  Device device;
   FilteredBackprojectionOptions options;
   std::int64_t rows, columns;
+  Shape<3> volume;
   std::vector<ProjectionMatrix> matrices;
+  bool columns_contiguous;  ///< in blocks of views
+  std::shared_ptr<const FilterTables> filter;
+  Array<SeenVoxels, 2> seen;  ///< without elements where nothing is masked
+  std::size_t bytes;
+};
+
+FilteredBackprojectionPlan::FilteredBackprojectionPlan(Stream& stream, const Geometry& geometry, const Grid& grid,
+                                                       const FilteredBackprojectionOptions& options) {
+  auto tables = std::make_unique<Tables>();
+  tables->device = stream.device();
+  tables->options = options;
+  tables->rows = geometry.rows;
+  tables->columns = geometry.columns;
+  tables->volume = grid.shape;
+  tables->matrices = matrices_of(geometry, grid);
+  tables->columns_contiguous = wants_columns(stream.device(), tables->matrices, grid.shape);
+  tables->filter = std::make_shared<const FilterTables>(stream, plan_filter(geometry, options.window, options.cutoff));
+  if (options.mask_field_of_view)
+    tables->seen = seen_voxels(stream, tables->matrices, geometry.rows, geometry.columns, grid.shape);
+  tables->bytes = bytes(stream.device(), geometry, grid);
+  tables_ = std::move(tables);
+}
+
+FilteredBackprojectionPlan::~FilteredBackprojectionPlan() = default;
+
+Device FilteredBackprojectionPlan::device() const { return tables_->device; }
+
+std::size_t FilteredBackprojectionPlan::bytes() const { return tables_->bytes; }
+
+std::size_t FilteredBackprojectionPlan::bytes(Device device, const Geometry& geometry, const Grid& grid) {
+  const auto views = static_cast<std::int64_t>(geometry.views.size());
+  return static_cast<std::size_t>(grid.shape[0] * grid.shape[1]) * sizeof(SeenVoxels) +
+         static_cast<std::size_t>(views) * sizeof(ProjectionMatrix) + FilterTables::bytes(device, views, geometry.rows);
+}
+
+/// Scans on their way into volumes: views are filtered into the slots of one block, and a full block is backprojected.
+struct FilteredBackprojection::State {
+  Stream stream;
+  std::shared_ptr<const FilteredBackprojectionPlan> plan;
+  const FilteredBackprojectionPlan::Tables& tables;
+  std::vector<Span<float, 3>> volumes;  ///< without elements where a scan was given up
   Staging staging;
   Filter filter;
   PanelBlock block;
-  Span<float, 3> volume;
   std::int64_t views_done = 0;  ///< filtered so far
-  std::int64_t filled = 0;      ///< slots of the block that hold views
+  std::int64_t filled = 0;      ///< slots of a scan that hold views
 
-  std::int64_t views() const { return static_cast<std::int64_t>(matrices.size()); }
+  std::int64_t views() const { return static_cast<std::int64_t>(tables.matrices.size()); }
 
   void backproject_block() {
-    const std::span<const ProjectionMatrix> all(matrices);
+    const std::span<const ProjectionMatrix> all(tables.matrices);
     const auto first = static_cast<std::size_t>(views_done - filled);
-    backproject(stream, block, all.subspan(first, static_cast<std::size_t>(filled)), options.interpolation, volume);
+    backproject(stream, block, all.subspan(first, static_cast<std::size_t>(filled)), tables.options.interpolation,
+                volumes);
     filled = 0;
+  }
+
+  /// Views of each of these scans. Errors: internal (not of each the same number).
+  std::int64_t common_count(std::span<const Span<const float, 3>> projections) const {
+    std::int64_t count = -1;
+    bool fits = projections.size() == volumes.size();
+    for (std::size_t scan = 0; fits && scan < volumes.size(); ++scan) {
+      if (volumes[scan].size() == 0) continue;
+      fits = count < 0 || projections[scan].extent(0) == count;
+      count = projections[scan].extent(0);
+    }
+    if (!fits) throw Error(ErrorCode::internal, "scans that run together were given different numbers of views");
+    return std::max<std::int64_t>(count, 0);
   }
 };
 
-FilteredBackprojection::FilteredBackprojection(Stream stream, const Geometry& geometry, const Grid& grid,
-                                               const FilteredBackprojectionOptions& options, Span<float, 3> volume) {
-  if (volume.shape() != grid.shape) throw Error(ErrorCode::internal, "the volume has another shape than its grid");
-  std::vector<ProjectionMatrix> matrices = matrices_of(geometry, grid);
-  Filter filter(plan_filter(geometry, options.window, options.cutoff));
-  PanelBlock block =
-      PanelBlock::make(stream, geometry.rows, geometry.columns, wants_columns(stream.device(), matrices, grid.shape));
-  Staging staging(stream, geometry.rows, geometry.columns);
-  state_ =
-      std::make_unique<State>(State{std::move(stream), options, geometry.rows, geometry.columns, std::move(matrices),
-                                    std::move(staging), std::move(filter), std::move(block), volume});
-  zero(state_->stream, volume);
+FilteredBackprojection::FilteredBackprojection(Stream stream, std::shared_ptr<const FilteredBackprojectionPlan> plan,
+                                               std::span<const Span<float, 3>> volumes) {
+  const FilteredBackprojectionPlan::Tables& tables = *plan->tables_;
+  const auto scans = static_cast<std::int64_t>(volumes.size());
+  if (scans < 1 || scans > PanelBlock::kMostScans)
+    throw Error(ErrorCode::internal, "no scan, or more scans than a block of views holds, are to run together");
+  if (tables.device != stream.device())
+    throw Error(ErrorCode::internal, "a plan made for " + name(tables.device) + " is to run elsewhere");
+  for (const Span<float, 3>& volume : volumes)
+    if (volume.shape() != tables.volume) throw Error(ErrorCode::internal, "the volume has another shape than its grid");
+  PanelBlock block = PanelBlock::make(stream, tables.rows, tables.columns, tables.columns_contiguous, scans);
+  state_ = std::make_unique<State>(State{stream,
+                                         std::move(plan),
+                                         tables,
+                                         {volumes.begin(), volumes.end()},
+                                         Staging(stream, tables.rows, tables.columns, scans),
+                                         Filter(tables.filter),
+                                         std::move(block)});
+  for (const Span<float, 3>& volume : volumes) zero(state_->stream, volume);
 }
+
+FilteredBackprojection::FilteredBackprojection(Stream stream, const Geometry& geometry, const Grid& grid,
+                                               const FilteredBackprojectionOptions& options, Span<float, 3> volume)
+    : FilteredBackprojection(
+          stream, std::make_shared<const FilteredBackprojectionPlan>(stream, geometry, grid, options), {&volume, 1}) {}
 
 FilteredBackprojection::~FilteredBackprojection() = default;
 
-void FilteredBackprojection::add(Span<const float, 3> projections) {
+void FilteredBackprojection::add(std::span<const Span<const float, 3>> projections) {
   State& s = *state_;
-  const std::int64_t n = projections.extent(0);
+  const std::int64_t n = s.common_count(projections);
   if (s.views_done + n > s.views())
     throw Error(ErrorCode::input, fmt::format("the scan has more projections than its geometry has views ({}); use the "
                                               "geometry that was written for these projections",
                                               s.views()));
+  std::vector<Span<const float, 3>> parts(projections.size());
   for (std::int64_t done = 0; done < n;) {
     const std::int64_t some = std::min({n - done, PanelBlock::kViews - s.filled, s.staging.most_views()});
-    const Span<const float, 3> staged = s.staging.stage(projections.slice(done, done + some));
-    s.filter.run(s.stream, staged, s.views_done, s.filled, s.block);
+    for (std::size_t scan = 0; scan < parts.size(); ++scan)
+      if (s.volumes[scan].size() != 0) parts[scan] = projections[scan].slice(done, done + some);
+    s.filter.run(s.stream, s.staging.stage(parts), s.views_done, s.filled, s.block);
     done += some;
     s.views_done += some;
     s.filled += some;
@@ -82,19 +152,21 @@ void FilteredBackprojection::add(Span<const float, 3> projections) {
   }
 }
 
+void FilteredBackprojection::give_up(std::size_t scan) { state_->volumes.at(scan) = {}; }
+
 void FilteredBackprojection::finish() {
   State& s = *state_;
+  if (count_of(s.volumes) == 0) return;
   if (s.views_done != s.views())
     throw Error(ErrorCode::input, fmt::format("the scan has {} projections and its geometry {} views; use the geometry "
                                               "that was written for these projections",
                                               s.views_done, s.views()));
-  const bool hounsfield = s.options.mu_water_per_mm > 0;
-  if (hounsfield) {
-    const auto factor = static_cast<float>(1000 / s.options.mu_water_per_mm);
-    KIBAN_BACKEND_FOR(s.stream, scale_values)(s.stream, factor, -1000.F, s.volume);
-  }
-  if (s.options.mask_field_of_view)
-    mask_field_of_view(s.stream, s.matrices, s.rows, s.columns, hounsfield ? -1000.F : 0.F, s.volume);
+  const FilteredBackprojectionOptions& options = s.tables.options;
+  const bool hounsfield = options.mu_water_per_mm > 0;
+  if (hounsfield) KIBAN_BACKEND_FOR(s.stream, scale_values)
+  (s.stream, static_cast<float>(1000 / options.mu_water_per_mm), -1000.F, element_count<3>(s.tables.volume),
+   pointers_of(s.volumes, s.stream.device()), static_cast<std::int64_t>(s.volumes.size()));
+  if (options.mask_field_of_view) mask_unseen(s.stream, s.tables.seen.span(), hounsfield ? -1000.F : 0.F, s.volumes);
   s.stream.synchronize();
 }
 
@@ -103,12 +175,12 @@ std::size_t FilteredBackprojection::workspace_bytes(Device device, const Geometr
   const auto matrices = matrices_of(geometry, grid);
   const bool columns_contiguous = wants_columns(device, matrices, grid.shape);
   const std::size_t block = PanelBlock::bytes(geometry.rows, geometry.columns, columns_contiguous);
-  if (device.kind == DeviceKind::cpu) return block;
+  const std::size_t plan = FilteredBackprojectionPlan::bytes(device, geometry, grid);
+  if (device.kind == DeviceKind::cpu) return block + plan;
   const std::int64_t padded = padded_length(geometry.columns);
   const auto samples = static_cast<std::size_t>(filter_batch(geometry.rows, padded) * geometry.rows * (padded + 2));
-  // Rows and their spectra, five numbers a row for the weights, views on their way, and with textures the block again.
-  const std::size_t weights = geometry.views.size() * static_cast<std::size_t>(geometry.rows) * 5;
-  return block * (options.interpolation == Interpolation::texture ? 2 : 1) + (2 * samples + weights) * sizeof(float) +
+  // Rows and their spectra, views on their way, and with textures the block again.
+  return plan + block * (options.interpolation == Interpolation::texture ? 2 : 1) + 2 * samples * sizeof(float) +
          staging_bytes(device, geometry.rows, geometry.columns);
 }
 

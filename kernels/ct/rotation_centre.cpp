@@ -226,7 +226,7 @@ class Trials {
         margin_(scan.columns() / 2),
         scan_(prepared(scan, margin_, details_only)) {
     const std::int64_t views = scan_.line_integrals.shape()[0];
-    Filter filter(plan_filter(geometry(0), Window::hann, kCutoff));
+    Filter filter(stream_, plan_filter(geometry(0), Window::hann, kCutoff));
     for (std::int64_t first = 0; first < views; first += PanelBlock::kViews) {
       blocks_.push_back(PanelBlock::make(stream_, scan_.rows(), scan_.columns(), false));
       const std::int64_t end = std::min(first + PanelBlock::kViews, views);

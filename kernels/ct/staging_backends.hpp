@@ -4,11 +4,12 @@
 
 namespace kiban::ct {
 
-/// `staged`: where `views` will be, in a buffer that holds `block` [view,row,column].
+/// Replaces the `scans` that are elsewhere by where their views will be, in a buffer that holds `block`
+/// [view,row,column].
 KIBAN_BACKENDS(stage_views, Stream& stream, const Shape<3>& block, std::shared_ptr<void>& state,
-               Span<const float, 3> views, Span<const float, 3>& staged)
+               std::span<Span<const float, 3>> scans)
 
-/// Copies within host memory, by the stream's threads.
-void copy_on_host(const Stream& stream, const float* from, std::int64_t count, float* to);
+/// Copies from host memory into `to`, one after the other, by the stream's threads.
+void gather_on_host(const Stream& stream, std::span<const Span<const float, 3>> parts, float* to);
 
 }  // namespace kiban::ct

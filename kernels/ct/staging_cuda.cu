@@ -1,3 +1,5 @@
+#include <vector>
+
 #include "kernels/core/cuda/launch.cuh"
 #include "kernels/ct/staging_backends.hpp"
 
@@ -51,8 +53,8 @@ struct StagingState {
 
 }  // namespace
 
-void stage_views(Stream& stream, const Shape<3>& block, std::shared_ptr<void>& state, Span<const float, 3> views,
-                 Span<const float, 3>& staged) {
+void stage_views(Stream& stream, const Shape<3>& block, std::shared_ptr<void>& state,
+                 std::span<Span<const float, 3>> scans) {
   const Device device = stream.device();
   KIBAN_CUDA_CHECK(cudaSetDevice(device.index));
   if (!state) state = std::make_shared<StagingState>(device, block);
@@ -63,14 +65,21 @@ void stage_views(Stream& stream, const Shape<3>& block, std::shared_ptr<void>& s
   // what was recorded then.
   staging.lanes[staging.next].consumed.record(stream);
 
+  std::vector<Span<const float, 3>> parts;
+  float* const target = lane.on_device.span().on(device).data;
+  std::int64_t count = 0;
+  for (Span<const float, 3>& views : scans) {
+    if (views.device() == device || views.size() == 0) continue;
+    parts.push_back(views);
+    views = Span<const float, 3>(target + count, views.shape(), device);
+    count += views.size();
+  }
   lane.arrived.wait_on_host();
-  copy_on_host(stream, views.host().data, views.size(), static_cast<float*>(lane.pinned));
+  gather_on_host(stream, parts, static_cast<float*>(lane.pinned));
   lane.consumed.hold(staging.copies);
-  float* target = lane.on_device.span().on(device).data;
-  copy_bytes(staging.copies, target, device, lane.pinned, Device{}, views.bytes());
+  copy_bytes(staging.copies, target, device, lane.pinned, Device{}, static_cast<std::size_t>(count) * sizeof(float));
   lane.arrived.record(staging.copies);
   lane.arrived.hold(stream);
-  staged = Span<const float, 3>(target, views.shape(), device);
 }
 
 }  // namespace KIBAN_CUDA_NAMESPACE

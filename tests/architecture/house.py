@@ -29,6 +29,8 @@ WELCOME = [
     (r"(cuda_runtime|cuda|cuda_fp16|cufft|cudnn\w*|nvtx3)\.h(pp)?|(cub|thrust|cuda)/.*",
      r"kernels/core/cuda/|.*\.cu$|tests/cudasim/", "CUDA's headers belong to kernels/core/cuda and *.cu"),
     (r"itk\w+\.(h|hxx)", r"io/image/|tests/", "ITK belongs to io/image"),
+    (r"dcmtk/.*", r"io/dicom/|tests/", "DCMTK belongs to io/dicom"),
+    (r"toml\+\+/.*", r"engine/watch_folder/|tests/", "TOML belongs to engine/watch_folder"),
     (r"hdf5(_hl)?\.h|H5\w+\.h", r"io/hdf5/|tests/", "HDF5 belongs to io/hdf5"),
     # kernels/core/device.cpp asks the machine what it is.
     (r"fstream|filesystem|iostream|chrono|ctime|sys/stat\.h|fcntl\.h", r"(?!kernels/)|kernels/core/device\.cpp",

@@ -4,6 +4,7 @@ import email
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import unittest
@@ -25,6 +26,21 @@ volume = kiban.ct.fdk(projections, geometry, size=16, spacing_mm=16)
 lines = open("/proc/self/maps").read().splitlines()
 print(json.dumps({"version": kiban.__version__, "shape": list(volume.array.shape), "at": kiban.__file__,
                   "mapped": sorted({line.split(None, 5)[5] for line in lines if line.count("/")})}))
+"""
+
+# Jobs that the wheel's own command runs, by executors begun from its own file.
+QUEUED = """
+import json, os, subprocess, sys, kiban
+url = "sqlite://" + os.path.abspath("queue/queue.sqlite")
+os.makedirs("queue", exist_ok=True)
+queue = kiban.Queue(url)
+scan = queue.submit("ct.simulate", phantom="shepp-logan", views=8, columns=16, projections="queue/p.mha",
+                    geometry="queue/g.xml")
+head = queue.submit("ct.fdk", projections="queue/p.mha", geometry="queue/g.xml", volume="queue/v.mha", size=16, after=[scan])
+subprocess.run([sys.argv[1], "worker", "--exit-when-idle", "0.5"], env=dict(os.environ, KIBAN_QUEUE=url), check=True)
+done = queue.wait([scan, head], timeout_s=60)
+(_, made) = queue.results(done)
+print(json.dumps({"states": [job.state for job in done], "shape": list(made["volume"].shape)}))
 """
 
 
@@ -79,10 +95,12 @@ class Wheel(unittest.TestCase):
         # auditwheel puts a hash into each name: libITKCommon-5-15084a0b.2.so.1
         libraries = [re.sub(r"-[0-9a-f]{8}\b|\.so.*", "", name.split("/")[-1]) for name in self.names() if ".so" in name]
         self.assertEqual(len(libraries), len(set(libraries)), libraries)
-        for expected in ("libkiban_kernels", "libkiban_io", "libkiban_engine", "libtbb", "libITKCommon-5"):
+        for expected in ("libkiban_kernels", "libkiban_io", "libkiban_engine", "libtbb", "libITKCommon-5",
+                         "libsqlite3", "libcrypto"):
             self.assertTrue(any(name.startswith(expected) for name in libraries), f"{expected} is not in {libraries}")
         licences = {name.split("/")[-1] for name in self.names() if ".dist-info/licenses/" in name}
-        self.assertTrue({"LICENSE", "libtbb12.txt", "libinsighttoolkit5.2.txt", "libhdf5-103-1.txt", "nanobind.txt"} <= licences)
+        self.assertTrue({"LICENSE", "libtbb12.txt", "libinsighttoolkit5.2.txt", "libhdf5-103-1.txt", "nanobind.txt",
+                         "libsqlite3-0.txt", "libssl3.txt"} <= licences)
 
     def test_runs_on_nothing_but_itself(self):
         seen = json.loads(run(self.python, "-c", IMPORTED).splitlines()[-1])
@@ -91,7 +109,7 @@ class Wheel(unittest.TestCase):
         self.assertTrue(site.is_relative_to(WORK / "venv"))
         mapped = [Path(file) for file in seen["mapped"] if re.search(r"\.so(\.|$)", file)]
         from_wheel = [file.name for file in mapped if file.is_relative_to(site) and "numpy" not in file.parts]
-        for expected in ("_kiban", "libkiban_engine", "libtbb", "libITKIOMeta"):
+        for expected in ("_kiban", "libkiban_engine", "libtbb", "libITKIOMeta", "libsqlite3"):
             self.assertTrue(any(name.startswith(expected) for name in from_wheel), f"{expected} is not from the wheel")
         self.assertEqual([str(file) for file in mapped if not file.is_relative_to(site)
                           and not PROMISED.fullmatch(file.name) and file not in pythons_own(mapped)], [])
@@ -100,6 +118,11 @@ class Wheel(unittest.TestCase):
         command = WORK / "venv" / "bin" / "kiban"
         self.assertIn(VERSION, run(command, "version"))
         self.assertIn("ct.fdk", run(command, "ops"))
+
+    def test_carries_a_worker(self):
+        shutil.rmtree(WORK / "queue", ignore_errors=True)
+        seen = json.loads(run(self.python, "-c", QUEUED, WORK / "venv" / "bin" / "kiban").splitlines()[-1])
+        self.assertEqual(seen, {"states": ["succeeded", "succeeded"], "shape": [16, 16, 16]})
 
     def test_names_no_folder_of_this_build(self):
         with zipfile.ZipFile(self.wheel) as archive:

@@ -12,6 +12,7 @@ from typing import Any
 from . import _kiban
 
 RUN_OPTIONS = ("device", "threads", "progress")
+QUEUE_OPTIONS = ("priority", "key", "after", "timeout_s", "submitter", "tags")
 
 _PORT_TYPES = {"volume": "VolumeLike", "projections": "VolumeLike", "geometry": "GeometryLike", "scan": "ScanLike"}
 _PORT_WORDS = {
@@ -41,7 +42,7 @@ _PARAMETER_WORDS = {
 
 def python_name(name: str) -> str:
     name = name.replace("-", "_")
-    return name + "_" if keyword.iskeyword(name) or name in RUN_OPTIONS else name
+    return name + "_" if keyword.iskeyword(name) or name in RUN_OPTIONS + QUEUE_OPTIONS else name
 
 
 @dataclass(frozen=True)

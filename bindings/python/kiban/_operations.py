@@ -11,7 +11,7 @@ import linecache
 import os
 import sys
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -45,23 +45,8 @@ def run(
 
     Inputs may be arrays, too; outputs are files. Errors: those of the operation; usage (unknown names).
     """
-    known = _find(operation)
-    ports = {port.python: port for port in known.ports}
-    parameters = {parameter.python: parameter.name for parameter in known.parameters}
-    values: dict[str, Any] = {}
-    bound: dict[str, Any] = {}
-    for name, value in given.items():
-        if name in ports:
-            convert = _CONVERSIONS.get(ports[name].kind, image_argument) if ports[name].is_input else _output_path
-            bound[ports[name].name] = convert(value, name)
-        elif name in parameters:
-            values[parameters[name]] = value
-        else:
-            raise Error(f"{operation} has no port or parameter {name}{_nearest(name, [*ports, *parameters])}",
-                        ErrorCode.usage)
-    for port in ports.values():
-        if port.required and port.name not in bound:
-            raise Error(f"{port.python} must be given: {port.help}", ErrorCode.usage)
+    known = find(operation)
+    values, bound = sorted_out(known, given, _argument)
     try:
         _, report = _run(operation, values, bound, device, threads, progress)
     except Error as error:
@@ -104,7 +89,7 @@ def define(module: dict[str, Any], by_hand: Iterable[str] = ()) -> None:
     module.update(__all__=names, __dir__=functools.partial(list, names))
 
 
-def _find(name: str) -> _declarations.Operation:
+def find(name: str) -> _declarations.Operation:
     known = _declarations.operations()
     if name not in known:
         raise Error(f"there is no operation {name}{_nearest(name, list(known)) or '; kiban.operations() lists them'}",
@@ -112,13 +97,46 @@ def _find(name: str) -> _declarations.Operation:
     return known[name]
 
 
+def sorted_out(
+    operation: _declarations.Operation, given: Mapping[str, Any], argument: Callable[[_declarations.Port, Any], Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What was given, by Python's names, as (parameters, ports) by the declared ones.
+
+    argument   what a port is bound to, of the port and what was given
+
+    Errors: usage (an unknown name, a port that is missing); those of `argument`.
+    """
+    ports = {port.python: port for port in operation.ports}
+    parameters = {parameter.python: parameter.name for parameter in operation.parameters}
+    values: dict[str, Any] = {}
+    bound: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in ports:
+            bound[ports[name].name] = argument(ports[name], value)
+        elif name in parameters:
+            values[parameters[name]] = value
+        else:
+            raise Error(f"{operation.name} has no port or parameter {name}{_nearest(name, [*ports, *parameters])}",
+                        ErrorCode.usage)
+    for port in ports.values():
+        if port.required and port.name not in bound:
+            raise Error(f"{port.python} must be given: {port.help}", ErrorCode.usage)
+    return values, bound
+
+
+def path_argument(given: Any, name: str) -> str:
+    """Errors: usage (not a path)."""
+    try:
+        return os.fsdecode(given)
+    except TypeError:
+        raise Error(f"{name} is of type {type(given).__name__}, but must be a path", ErrorCode.usage) from None
+
+
+def _argument(port: _declarations.Port, given: Any) -> Any:
+    convert = _CONVERSIONS.get(port.kind, image_argument) if port.is_input else path_argument
+    return convert(given, port.python)
+
+
 def _nearest(name: str, names: list[str]) -> str:
     near = get_close_matches(name, names, 1)
     return f"; did you mean {near[0]}?" if near else ""
-
-
-def _output_path(value: Any, name: str) -> str:
-    try:
-        return os.fspath(value)
-    except TypeError:
-        raise Error(f"{name} is of type {type(value).__name__}, but must be a path", ErrorCode.usage) from None

@@ -1,11 +1,23 @@
 #pragma once
 #include <chrono>
+#include <csignal>
 #include <thread>
 
 #include "io/image/image_file.hpp"
 #include "tests/bindings/cli/kiban_command.hpp"
 
 namespace kiban::test {
+
+/// A program that does not outlive the test, whatever became of that.
+class Guest : public Process {
+ public:
+  using Process::Process;
+  ~Guest() {
+    if (!running()) return;
+    signal(SIGKILL);
+    wait();
+  }
+};
 
 /// A queue of the test's own, and something small to do: skeleton.affine on a volume of 60 values.
 class QueueTest : public testing::Test {
@@ -55,7 +67,8 @@ class QueueTest : public testing::Test {
   /// Jobs of a state, over all classes.
   std::int64_t count(const std::string& name) const {
     std::int64_t sum = 0;
-    for (const auto& [priority, counts] : json({"queue"})["classes"].items()) sum += counts[name].get<std::int64_t>();
+    const nlohmann::json all = json({"queue"});
+    for (const auto& [priority, counts] : all["classes"].items()) sum += counts[name].get<std::int64_t>();
     return sum;
   }
   std::int64_t jobs() const { return static_cast<std::int64_t>(json({"status"})["jobs"].size()); }

@@ -22,6 +22,12 @@ geometry: kiban.ct.Geometry = kiban.ct.Geometry.from_rtk("g.xml")
 views: int = len(scan.geometry)
 report: dict[str, object] = kiban.run("ct.fdk", size=3)
 code: kiban.ErrorCode = kiban.Error("sentence").code
+queue = kiban.Queue()
+job: kiban.Job = queue.submit("ct.fdk", size=3, key="k", after=[queue.job("id"), "id"], priority="stat")
+jobs: list[kiban.Job] = queue.wait(queue.map("ct.fdk", [{"size": 3}], spacing_mm=2), 1.5, lambda stage, fraction: None)
+queued: int = queue.counts().classes["stat"].queued + len(queue.jobs(state="failed", most=3))
+for made in queue.results(jobs):
+    print(made["volume"], job.refresh().error_code, job.result)
 """
 WRONG = {
     'kiban.ct.fdk("p.mha", "g.xml", window="hamm")': '"window"',
@@ -31,6 +37,12 @@ WRONG = {
     'kiban.skeleton.affine("a.mha", scale="2")': '"scale"',
     'kiban.skeleton.affine("a.mha", factor=2)': '"factor"',
     "kiban.skeleton.linear": '"linear"',
+    'kiban.Queue().submit("ct.fdk", priority="soon")': '"priority"',
+    'kiban.Queue().submit("ct.fdk", after="3", timeout_s="3")': '"timeout_s"',
+    "kiban.Queue().wait([3])": "incompatible type",
+    'kiban.Queue().jobs(state="asleep")': '"state"',
+    'kiban.Queue().job("id").state = "failed"': "read-only",
+    "kiban.Queue().job('id').status": '"status"',
 }
 
 

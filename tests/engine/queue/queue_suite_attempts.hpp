@@ -234,6 +234,20 @@ TEST_P(QueueAttempts, PostponedAndGivenBackChargeNothing) {
   EXPECT_EQ(state(id), JobState::failed);
 }
 
+TEST_P(QueueAttempts, FiguresThatAreNoNumbersDoNoHarm) {
+  const double nan = std::numeric_limits<double>::quiet_NaN(), infinite = std::numeric_limits<double>::infinity();
+  for (const double figure : {nan, infinite, -infinite, -1.0, 1e300}) {
+    const std::string id = submit(request());
+    const Claim held = claim();
+    EXPECT_EQ(queue_->heartbeat({{held.lease, "compute", figure}}).at(0).answer, LeaseAnswer::held);
+    EXPECT_GE(queue_->find(id).fraction, 0);
+    EXPECT_LE(queue_->find(id).fraction, 1);
+    EXPECT_TRUE(finish(held.lease, Kind::succeeded, figure));
+    EXPECT_TRUE(std::isfinite(queue_->find(id).device_seconds));
+    EXPECT_TRUE(std::isfinite(queue_->counts().classes[2].device_share));
+  }
+}
+
 TEST_P(QueueAttempts, CancellingStopsAtOnceWhatDoesNotRun) {
   const std::string queued = submit(request()), running = submit(request()), waiting = submit(after({running}));
   queue_->cancel(queued, "a mistake");

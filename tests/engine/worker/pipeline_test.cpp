@@ -25,6 +25,8 @@ std::vector<Event::Kind> kinds(const std::vector<Event>& events) {
   return kinds;
 }
 
+std::string numbered(std::size_t number) { return std::string(1, 'n').append(std::to_string(number)); }
+
 TEST(Pipeline, RunsStoresAndSealsAJob) {
   Bench bench;
   bench.start();
@@ -56,25 +58,27 @@ TEST(Pipeline, AJobWithoutOutputsLeavesNothing) {
 }
 
 TEST(Pipeline, ResultsAreTheSameWhateverTheBatchAndTheThreads) {
+  constexpr std::size_t kJobs = 16;
   std::set<std::vector<std::string>> answers;
-  std::set<std::size_t> batch_sizes;
   for (const int most : {1, 3, 16}) {
     for (const int threads : {1, 2}) {
       Bench bench;
-      PipelineOptions options{.threads = threads};
+      PipelineOptions options;
+      options.threads = threads;
       options.limits.most_jobs = most;
-      options.limits.max_delay_s = 1000;  // only a full batch goes
+      options.limits.max_delay_s = 0.5;  // for the one that is left over
       bench.start(options);
       std::vector<std::string> digests;
-      for (int i = 0; i < 48; ++i)
-        bench.pipeline->add(bench.assignment("n" + std::to_string(i), "test.batch", true, {{"key", "k"}}));
-      for (int i = 0; i < 48; ++i) {
-        ASSERT_EQ(bench.record.outcome("n" + std::to_string(i)).kind, Kind::succeeded);
-        digests.push_back(digest_of(bench.result_file("n" + std::to_string(i))).sha256);
+      for (std::size_t i = 0; i < kJobs; ++i)
+        bench.pipeline->add(bench.assignment(numbered(i), "test.batch", true, {{"key", "k"}}));
+      for (std::size_t i = 0; i < kJobs; ++i) {
+        ASSERT_EQ(bench.record.outcome(numbered(i)).kind, Kind::succeeded);
+        digests.push_back(digest_of(bench.result_file(numbered(i))).sha256);
       }
       answers.insert(digests);
-      for (const Event& event : bench.record.of(Event::Kind::began)) EXPECT_EQ(event.batch_size, most);
-      EXPECT_EQ(bench.launches, 48 / most);
+      int largest = 0;
+      for (const Event& event : bench.record.of(Event::Kind::began)) largest = std::max(largest, event.batch_size);
+      EXPECT_EQ(largest, most);
     }
   }
   ASSERT_EQ(answers.size(), 1U);
@@ -289,8 +293,8 @@ TEST(Pipeline, WhateverHappensEachAttemptEndsOnce) {
     std::mt19937 random(seed);
     std::map<std::string, std::string> fails;  // name -> stage
     std::vector<Assignment> all;
-    for (int i = 0; i < 200; ++i) {
-      const std::string name = "n" + std::to_string(i);
+    for (std::size_t i = 0; i < 200; ++i) {
+      const std::string name = numbered(i);
       Assignment made = bench.assignment(name, random() % 2 ? "test.single" : "test.batch", random() % 4 == 0,
                                          {{"key", std::string(1, "xyz"[random() % 3])},
                                           {"host-bytes", random() % 50},
@@ -311,7 +315,7 @@ TEST(Pipeline, WhateverHappensEachAttemptEndsOnce) {
     std::set<std::string> cancelled;
     for (const Assignment& assignment : all) {
       bench.pipeline->add(assignment);
-      const std::string victim = "n" + std::to_string(random() % all.size());
+      const std::string victim = numbered(random() % all.size());
       if (random() % 4 == 0) {
         bench.pipeline->cancel(victim);
         cancelled.insert(victim);
@@ -328,8 +332,8 @@ TEST(Pipeline, WhateverHappensEachAttemptEndsOnce) {
     for (const Event& event : bench.record.of(Event::Kind::ended)) {
       const Kind kind = event.outcome.kind;
       EXPECT_NE(kind, Kind::may_pass) << event.outcome.error;
-      if (kind == Kind::failed) EXPECT_TRUE(fails.contains(event.token));
-      if (kind == Kind::cancelled) EXPECT_TRUE(cancelled.contains(event.token));
+      EXPECT_TRUE(kind != Kind::failed || fails.contains(event.token));
+      EXPECT_TRUE(kind != Kind::cancelled || cancelled.contains(event.token));
       if (kind == Kind::succeeded) {
         const auto found = fails.find(event.token);
         EXPECT_TRUE(found == fails.end() || found->second == "prefetch") << "it was to fail at " << found->second;

@@ -41,7 +41,8 @@ class QueueInTrouble : public Queue {
   }
   double tend() override { return sound_.tend(); }
   std::vector<Job> unpublished(int most) const override { return sound_.unpublished(most); }
-  void published(const std::string& id, const std::string& failure) override { sound_.published(id, failure); }
+  using Queue::published;
+  void published(const std::vector<PublishOutcome>& publications) override { sound_.published(publications); }
   std::int64_t change_count() const override { return sound_.change_count(); }
   QueueSettings settings() const override { return sound_.settings(); }
   void change_settings(const QueueSettings& settings) override { sound_.change_settings(settings); }

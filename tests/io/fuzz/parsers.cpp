@@ -14,10 +14,12 @@
 #include <string>
 #include <vector>
 
+#include "io/dicom_reader.hpp"
 #include "io/geometry/rtk_xml.hpp"
 #include "io/hdf5/exchange_file.hpp"
 #include "io/image/image_file.hpp"
 #include "kernels/core/error.hpp"
+#include "tests/io/dicom/part_10.hpp"
 
 namespace {
 
@@ -93,6 +95,18 @@ void read_scan(const fs::path& path) {
   if (reader.has_angles()) reader.angles_deg();
 }
 
+/// Nested, with every kind of length field, and kanji.
+std::string dicom_seed() {
+  using namespace kiban::test;
+  const std::string item = little(0xe000fffe, 4) + little(0xffffffff, 4) + element(8, 0x1150, "UI", "1.2") +
+                           little(0xe00dfffe, 4) + little(0, 4);
+  return part_10(element(8, 5, "CS", "\\ISO 2022 IR 87") + element(8, 0x60, "CS", "CT") +
+                 element(8, 0x103e, "LO", "\x1b$BF,It\x1b(B") +
+                 element(8, 0x1140, "SQ", item + little(0xe0ddfffe, 4) + little(0, 4), 0xffffffff) +
+                 element(9, 0x1000, "UN", std::string(2000, 'u')) + element(0x18, 0x15, "CS", "HEAD") +
+                 element(0x28, 0x10, "US", little(512, 2)) + element(0x7fe0, 0x10, "OW", std::string(64, '\7')));
+}
+
 std::vector<Kind> kinds(const fs::path& folder) {
   std::vector<Kind> kinds;
   Array<float, 3> values({5, 6, 7});
@@ -111,6 +125,11 @@ std::vector<Kind> kinds(const fs::path& folder) {
   kiban::io::write_rtk_xml(folder / "seed.xml", geometry);
   kinds.push_back(
       {"geometry.xml", content_of(folder / "seed.xml"), [](const fs::path& path) { kiban::io::read_rtk_xml(path); }});
+  kinds.push_back({"header.dcm", dicom_seed(), [](const fs::path& path) {
+                     const kiban::io::DicomReader& reader = kiban::io::dicom_reader();
+                     reader.values(path, {reader.tag("Modality"), reader.tag("BodyPartExamined"), reader.tag("Rows"),
+                                          reader.tag("TransferSyntaxUID")});
+                   }});
   return kinds;
 }
 

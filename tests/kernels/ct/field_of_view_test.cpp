@@ -62,7 +62,10 @@ std::vector<float> run(Device device, const Case& item) {
     matrices.push_back(voxel_to_panel(item.geometry, static_cast<std::int64_t>(k), item.grid));
   const std::vector<float> ones(static_cast<std::size_t>(element_count<3>(item.grid.shape)), 1.F);
   Array<float, 3> volume = test::to_device<3>(stream, ones, item.grid.shape);
-  mask_field_of_view(stream, matrices, item.geometry.rows, item.geometry.columns, -7.F, volume.span());
+  const Array<SeenVoxels, 2> seen =
+      seen_voxels(stream, matrices, item.geometry.rows, item.geometry.columns, item.grid.shape);
+  const Span<float, 3> masked = volume.span();
+  mask_unseen(stream, seen.span(), -7.F, {&masked, 1});
   return test::to_host(stream, volume);
 }
 

@@ -64,7 +64,7 @@ std::vector<float> run(Stream stream, const Case& item, bool columns_contiguous,
                        std::vector<float>* block_pixels = nullptr) {
   const Geometry& geometry = item.geometry;
   const std::int64_t views = views_of(geometry);
-  Filter filter(plan_filter(geometry, item.window, item.cutoff));
+  Filter filter(stream, plan_filter(geometry, item.window, item.cutoff));
   PanelBlock block = PanelBlock::make(stream, geometry.rows, geometry.columns, columns_contiguous);
   const Array<float, 3> input =
       test::to_device<3>(stream, projections_of(geometry), {views, geometry.rows, geometry.columns});
@@ -134,7 +134,7 @@ TEST(FilterErrors, NameTheFault) {
   const Geometry geometry = cases()[0].geometry;
   for (const Device device : test::devices_under_test()) {
     Stream stream(device);
-    Filter filter(plan_filter(geometry, Window::ram_lak, 1));
+    Filter filter(stream, plan_filter(geometry, Window::ram_lak, 1));
     PanelBlock block = PanelBlock::make(stream, geometry.rows, geometry.columns, false);
     const Array<float, 3> wrong({2, geometry.rows, geometry.columns + 1}, device);
     EXPECT_THROW(filter.run(stream, wrong.span(), 0, 0, block), Error);
