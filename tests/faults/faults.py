@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import random
+import shlex
 import sys
 import time
 from collections import Counter
@@ -85,6 +86,7 @@ def campaign(seed, each, least, points):
         pruned = prune_leaves_nothing(machine, audit)
         injection = running.injection
         return {
+            "command": shlex.join(["tests/faults/faults.py", *sys.argv[1:]]),
             "seed": seed, "faults": injection.count, "on_lease_holders": injection.on_holders,
             "by_point": {point: dict(sorted(injection.kinds[point].items())) for point in sorted(injection.kinds)},
             "by_process": dict(injection.processes), "did_not_fire": dict(injection.misses), **audit.figures,
