@@ -124,7 +124,8 @@ class Audit:
             self.faults["unexpected"].append(f"{job.key} is {STATES[state]}: {row['error']}")
         elif state != SUCCEEDED or not row["published"]:
             if self.drained:
-                self.faults["lost"].append(f"{job.key} is {STATES[state]}, published {row['published']}: {row['publish_error']}")
+                why = f"published {row['published']}, {row['publish_error']}"
+                self.faults["lost"].append(f"{job.key} is {STATES[state]}, {why}")
         elif self.commits[row["number"]] != 1:
             self.faults["double"].append(f"{job.key} has {self.commits[row['number']]} commits")
         if state == SUCCEEDED and job.target:
@@ -141,7 +142,7 @@ class Audit:
             self.faults["lost"].append(f"{job.key}: its result is not whole: {failure!r}")
             return
         if content != job.content:
-            self.faults["lost"].append(f"{job.key}: its result has {len(content)} bytes that are not what was asked for")
+            self.faults["lost"].append(f"{job.key}: its result of {len(content)} bytes is not what was asked for")
         if output["sha256"] != hashlib.sha256(content).hexdigest() or manifest["job"] != job.id and job.id:
             self.faults["unexpected"].append(f"{job.key}: its manifest does not describe it")
         if not row["published"]:

@@ -35,7 +35,7 @@ class Disk:
         """Of a process that lives on this disk."""
         return {**os.environ, **self.mutant, "LD_PRELOAD": SHIM, "KIBAN_FAULT_ROOT": str(self.root),
                 "KIBAN_FAULT_SHADOW": str(self.shadow), "KIBAN_FAULT_CONTROL": str(self.control),
-                "KIBAN_FAULT_ROLE": role}
+                "KIBAN_FAULT_HARNESS": str(os.getpid()), "KIBAN_FAULT_ROLE": role}
 
     def switch(self, name, value):
         os.pwrite(self.switches.fileno(), struct.pack("q", value), 8 * SWITCHES.index(name))

@@ -70,7 +70,7 @@ def prune_leaves_nothing(machine, audit):
     machine.kiban("prune", "--older-than", "365d")
     after = Audit(machine)
     if after.figures["attempts_left_behind"]:
-        after.faults["unexpected"].append(f"{after.figures['attempts_left_behind']} folders of attempts stay after prune")
+        after.faults["unexpected"].append(f"{after.figures['attempts_left_behind']} attempts' folders outlive prune")
     if after.figures["jobs"] != audit.figures["jobs"]:
         after.faults["lost"].append("prune removed jobs that are not old")
     return after

@@ -17,7 +17,8 @@ WAIT_S = 10  # for somebody to come by an armed point
 
 def fault_points():
     """As the code names them: a new one is found here without being told."""
-    named = re.compile(r'"((?:submit|claim|finish|published|change|seal|publish|worker|executor|prune|restore)\.[a-z_]+)"')
+    firsts = "submit|claim|finish|published|change|seal|publish|worker|executor|prune|restore"
+    named = re.compile(rf'"((?:{firsts})\.[a-z_]+)"')
     found = set()
     for path in [*(SOURCE / "engine").rglob("*.[ch]pp"), *(SOURCE / "bindings").rglob("*.[ch]pp")]:
         if path.name != "fault_point.hpp":  # its comment has an example

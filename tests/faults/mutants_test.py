@@ -9,6 +9,17 @@ from audit import Audit, keep_diary, unfinished
 from machine import LEASE_S, Machine
 
 PATIENCE_S = 60
+FLUSHES = {  # names below the disk, as of a shell; * is any text
+    "the results": "queue/results/*.bin",
+    "manifests": "queue/results/*/manifest.json",
+    "folders of attempts": "queue/results/*/" + 32 * "?",
+    "folders of jobs": "queue/results/" + 26 * "?",
+    "the folder of results": "queue/results",
+    "the folder of the queue": "queue",
+    "the folder of what was asked for": "out",
+    "the queue": "queue/queue.sqlite",
+    "the queue's journal": "queue/queue.sqlite-wal",
+}
 
 
 class Mutants(unittest.TestCase):
@@ -43,11 +54,7 @@ class Mutants(unittest.TestCase):
         self.assertEqual(self.after_power_failure("").sentences(), [])
 
     def test_each_flush_is_needed(self):
-        for what, pattern in {"the results": "queue/results/*.bin", "manifests": "queue/results/*/manifest.json",
-                              "folders of attempts": "queue/results/*/????????????????????????????????",
-                              "folders of jobs": "queue/results/??????????????????????????", "the folder of results": "queue/results",
-                              "the folder of what was asked for": "out", "the queue": "queue/queue.sqlite",
-                              "the queue's journal": "queue/queue.sqlite-wal"}.items():
+        for what, pattern in FLUSHES.items():
             with self.subTest(what):
                 self.assertGreater(len(self.after_power_failure(pattern).faults["lost"]), 0)
 

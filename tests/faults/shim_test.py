@@ -1,4 +1,4 @@
-"""The library that the tests of faults preload does what they believe: what was not flushed is lost, and nothing else."""
+"""The library that the tests of faults preload does what they believe: what was not flushed is lost, nothing else."""
 
 import contextlib
 import os
@@ -193,7 +193,8 @@ class Trouble(unittest.TestCase):
         self.addCleanup(self.disk.close)
 
     def failure(self, program):
-        return run(self.disk, f"try:\n    {program}\n    print(0)\nexcept OSError as failure: print(failure.errno)").strip()
+        tried = f"try:\n    {program}\n    print(0)\nexcept OSError as failure: print(failure.errno)"
+        return run(self.disk, tried).strip()
 
     def test_a_full_disk_takes_no_bytes_and_gives_back(self):
         self.assertEqual(self.failure("write('a', 'one')"), "0")

@@ -97,8 +97,8 @@ class Clocks(Trouble):
 
 
 class DamagedStores(Trouble):
-    COMMANDS = (("status",), ("queue",), ("worker", "--device", "cpu", "--exit-when-idle", 0), ("prune", "--older-than", "0s"),
-                ("pause",))
+    COMMANDS = (("status",), ("queue",), ("worker", "--device", "cpu", "--exit-when-idle", 0),
+                ("prune", "--older-than", "0s"), ("pause",))
 
     def setUp(self):
         super().setUp()
@@ -154,6 +154,17 @@ class DamagedStores(Trouble):
             with self.subTest(name):
                 self.refused(name)
 
+    def test_a_damaged_journal_is_no_torn_one(self):
+        """What was acknowledged lies behind the damage: to leave it out, as after a power failure, would lose it."""
+        journal = self.machine.queue.with_name("queue.sqlite-wal")
+        whole = journal.read_bytes()
+        self.assertGreater(len(whole), 40 * 4096)
+        frame = 32 + 10 * (24 + 4096)
+        for name, at in (("its header", 16), ("a frame's header", frame), ("a frame", frame + 24 + 100)):
+            with self.subTest(name):
+                journal.write_bytes(whole[:at] + self.random.randbytes(8) + whole[at + 8:])
+                self.refused(name)
+
     def test_a_backup_takes_its_place_and_what_is_later_is_listed(self):
         damaged = bytes(4096)
         self.machine.queue.write_bytes(damaged)
@@ -163,7 +174,8 @@ class DamagedStores(Trouble):
             self.assertEqual(aside.read(), damaged)
         listed = {json.loads(Path(path).read_bytes())["job"] for path in restored["later_results"]}
         with contextlib.closing(sqlite3.connect(self.backup)) as database:
-            known = {row[0] for row in database.execute("SELECT id FROM job JOIN request USING (number) WHERE state = 3")}
+            succeeded = "SELECT id FROM job JOIN request USING (number) WHERE state = 3"
+            known = {row[0] for row in database.execute(succeeded)}
         self.assertGreater(len(known), 0)
         have_results = {job.id for job in self.before + self.later if job.target}
         self.assertEqual(listed, have_results - known)

@@ -1,7 +1,9 @@
 #include "tests/faults/shim/control.hpp"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -47,6 +49,11 @@ Control::Control()
       has_root(!environment("KIBAN_FAULT_ROOT").empty()),
       disk(environment("KIBAN_FAULT_ROOT"), environment("KIBAN_FAULT_SHADOW")) {
   switches = switches_in(folder);
+}
+
+/// Nobody outlives the harness that started it, however that ended.
+__attribute__((constructor)) static void die_with_harness() {
+  if (environment("KIBAN_FAULT_HARNESS") == std::to_string(getppid())) prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 const Control& control() {

@@ -8,6 +8,7 @@
 ///   KIBAN_FAULT_ROOT      the folder that stands for the disk
 ///   KIBAN_FAULT_SHADOW    its shadow
 ///   KIBAN_FAULT_CONTROL   a folder with `switches`, `armed/`, `fired/` and, if it is there, `boot_id`
+///   KIBAN_FAULT_HARNESS   the process id of the harness
 ///   KIBAN_FAULT_ROLE      what the process is called in reports
 ///   KIBAN_FAULT_UNFLUSHED patterns, as of a shell, of names below the root, `:` between them: flushing these has no
 ///                         effect. A mutant
