@@ -124,11 +124,9 @@ fs::path set_aside(const fs::path& file) {
 bool is_known(const Queue& queue, const fs::path& manifest) {
   std::ifstream stream(manifest);
   const nlohmann::json json = nlohmann::json::parse(stream, nullptr, false);
-  if (!json.is_object() || !json.contains("job") || !json["job"].is_object() || !json["job"].contains("id") ||
-      !json["job"]["id"].is_string())
-    return false;
+  if (!json.is_object() || !json.contains("job") || !json["job"].is_string()) return false;
   try {
-    const Job job = queue.find(json["job"]["id"].get<std::string>());
+    const Job job = queue.find(json["job"].get<std::string>());
     return job.state == JobState::succeeded && job.token == manifest.parent_path().filename().string();
   } catch (const Error& error) {
     if (error.code() == ErrorCode::usage) return false;

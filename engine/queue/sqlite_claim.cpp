@@ -6,9 +6,10 @@
 namespace kiban::engine {
 namespace {
 
-/// Device seconds that a job of an operation has taken lately; a guess for one that is new, set right when it finishes.
+/// Device seconds that a job of an operation has taken lately; none for one that is new, set right when it finishes: a
+/// charge that is too high advances the virtual time, and is not made good for those who wait.
 double expected_seconds(Change& change, const std::string& operation) {
-  constexpr double unknown = 1;
+  constexpr double unknown = 0;
   Rows rows = change.connection().query("SELECT seconds FROM cost WHERE operation = ?", operation);
   return rows.next() ? rows.real(0) : unknown;
 }

@@ -10,7 +10,8 @@
 
 namespace kiban::engine {
 
-/// Prolongs leases from a thread of its own, so that nothing else that a worker waits for can let them run out.
+/// Prolongs leases from a thread of its own, so that nothing else that a worker waits for can let them run out. A job
+/// that has moved on is told of once a second, for those who watch it.
 class LeaseKeeper {
  public:
   using Beats = std::function<std::vector<Heartbeat>()>;
@@ -24,13 +25,15 @@ class LeaseKeeper {
 
  private:
   void keep(const std::stop_token& stop);
-  /// How long to wait until the next time.
+  /// How long to wait until the next time, at most.
   double beat();
+  bool has_news() const;
 
   Queue& queue_;
   WorkerLog& log_;
   Beats beats_;
   Answers answers_;
+  std::vector<Heartbeat> told_;  ///< with the last beat
   std::mutex mutex_;
   std::condition_variable_any wake_;
   std::jthread thread_;

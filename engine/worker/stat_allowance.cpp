@@ -18,6 +18,9 @@ void StatAllowance::charge(Priority priority, double device_seconds, std::int64_
   stat_ = stat_ * faded + (priority == Priority::stat ? charged : 0);
 }
 
-bool StatAllowance::more() const { return stat_ <= share_ * all_; }
+bool StatAllowance::more() const {
+  constexpr double kClearlyBelow = 0.8;  // at its share it is where the queue's own order keeps it
+  return stat_ <= kClearlyBelow * share_ * all_;
+}
 
 }  // namespace kiban::engine

@@ -6,8 +6,9 @@
 
 namespace kiban::engine {
 
-/// Whether a worker whose hands are full takes a stat job all the same: while stat jobs had less than their share of
-/// its device time of late. Under a flood of them the queue's own order decides, or nobody else would ever run.
+/// Whether a worker whose hands are full takes a stat job all the same: while stat jobs had clearly less than their
+/// share of its device time of late. Under a flood of them the queue's own order decides, or nobody else would ever
+/// run.
 class StatAllowance {
  public:
   explicit StatAllowance(const std::array<double, kPriorities>& shares);

@@ -8,6 +8,7 @@
 #include <exception>
 #include <thread>
 
+#include "engine/worker/durable_file.hpp"
 #include "engine/worker/worker_state.hpp"
 
 namespace kiban::engine {
@@ -126,6 +127,11 @@ void Worker::State::watch(const std::stop_token& stop) {
 void Worker::State::run(const std::function<bool()>& stop) {
   settings = queue.settings();
   results = queue.results();
+  // Attempts flush what they make up to this folder; its own name is flushed here, or all would be lost with it.
+  std::error_code failed;
+  std::filesystem::create_directories(results, failed);
+  if (failed) throw write_failure(results, failed.value());
+  flush_folder(results.parent_path());
   make_slots();
   log.write("started", {{"executors", slots.size()}, {"window", window()}});
   wait_until_ready(stop);

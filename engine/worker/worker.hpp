@@ -19,7 +19,8 @@ struct WorkerOptions {
   int threads = 0;                   ///< of the machine, shared by the executors; 0: every core
   std::string simd = "auto";
   BatchLimits limits;
-  double exit_when_idle_s = std::numeric_limits<double>::infinity();  ///< without a job queued or running
+  /// Without a job waiting, queued or running. A result that can have its name only later is left to another worker.
+  double exit_when_idle_s = std::numeric_limits<double>::infinity();
   std::size_t most_executor_bytes = 0;        ///< resident; an executor above it is killed; 0: 90 % of what is free
   std::vector<std::string> executor_command;  ///< begins the executor; empty: this program's file, "executor".
                                               ///< Its options follow as one argument, a JSON object
@@ -29,7 +30,8 @@ struct WorkerOptions {
 /// leases, and never touches a device: one executor process per device does, begun with a fresh program, killed and
 /// begun anew at will.
 ///
-/// - Claims ahead of the executors by no more than keeps them busy; a stat job is always claimed at once.
+/// - Claims ahead of the executors by no more than keeps them busy; a stat job is claimed at once all the same,
+///   unless stat jobs have had about their share of the device already.
 /// - Every `heartbeat_s` it prolongs its leases; at its own deadline it kills what holds a job whose lease it could not
 ///   prolong, and forgets it.
 /// - If an executor dies, what it had opened runs again, each alone in a fresh one, and only a job that kills alone is

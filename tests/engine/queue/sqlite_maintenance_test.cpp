@@ -31,7 +31,7 @@ Job run_one(Queue& queue) {
   const Claim held = queue.claim({"w", 1, {}}).at(0);
   const fs::path folder = queue.results() / held.lease.job / held.lease.token;
   fs::create_directories(folder);
-  std::ofstream(folder / "manifest.json") << nlohmann::json{{"job", {{"id", held.lease.job}}}};
+  std::ofstream(folder / "manifest.json") << nlohmann::json{{"job", held.lease.job}};
   std::ofstream(folder / "volume.mha") << std::string(1000, 'v');
   queue.finish({outcome(held.lease, Kind::succeeded)});
   queue.published(held.lease.job, "");

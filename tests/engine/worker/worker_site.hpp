@@ -119,7 +119,7 @@ class Site {
     EXPECT_EQ(job.state, JobState::succeeded) << job.error;
     EXPECT_TRUE(job.published) << job.publish_error;
     EXPECT_EQ(job.result, id + "/" + job.token);
-    EXPECT_EQ(kiban::test::read_text(target(number)), content_of(number, 1000));
+    EXPECT_TRUE(kiban::test::read_text(target(number)) == content_of(number, 1000)) << "wrong answer of " << number;
   }
   /// Folders of attempts that a job has left.
   std::vector<std::string> attempts_of(const std::string& id) const {
