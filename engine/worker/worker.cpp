@@ -8,7 +8,7 @@
 #include <exception>
 #include <thread>
 
-#include "engine/worker/durable_file.hpp"
+#include "engine/durable_file.hpp"
 #include "engine/worker/worker_state.hpp"
 
 namespace kiban::engine {
