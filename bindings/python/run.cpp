@@ -263,7 +263,9 @@ const engine::Registry& registry() {
 
 void define_run(nb::module_& module) {
   nb::class_<Report>(module, "Report", "What a run did: str() is its JSON.").def("__str__", [](const Report& self) {
-    return engine::to_json(self.report).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    nlohmann::json json = engine::to_json(self.report);
+    json["peak_memory_bytes"] = engine::peak_memory_bytes();
+    return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   });
   module.def("run", &run, nb::arg("operation"), nb::arg("parameters"), nb::arg("ports"), nb::arg("device"),
              nb::arg("threads"), nb::arg("progress").none(),

@@ -111,9 +111,9 @@ std::string try_rule(const WatchRule& rule, const Study& study, StudyTags& tags,
 
 }  // namespace
 
-Verdict match(const WatchRules& rules, const Study& study, const TagReader& reader) {
+MatchVerdict match(const WatchRules& rules, const Study& study, const TagReader& reader) {
   StudyTags tags(rules, study, reader);
-  Verdict verdict;
+  MatchVerdict verdict;
   for (const WatchRule& rule : rules.rules) {
     Match match;
     match.rule = &rule;

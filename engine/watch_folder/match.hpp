@@ -16,13 +16,13 @@ struct Match {
   TagReader::Values tags;                     ///< of the first file that met the rule's conditions
 };
 
-struct Verdict {
+struct MatchVerdict {
   std::optional<Match> match;
   std::vector<std::string> reasons;  ///< why each rule that was tried does not have it: of the rules, not of the study
 };
 
 /// The first rule that has a study. Tags are read only where a rule whose files are there asks for some.
 /// Errors: input (a file of the reader's format is broken or unreadable; names neither file nor value).
-Verdict match(const WatchRules& rules, const Study& study, const TagReader& reader);
+MatchVerdict match(const WatchRules& rules, const Study& study, const TagReader& reader);
 
 }  // namespace kiban::engine

@@ -164,7 +164,7 @@ void FolderWatcher::settle(const std::string& name, Tracked& tracked, const Stud
 
   if (!study.refusal.empty()) return set_aside(tracked, study, "refused", {study.refusal});
   std::string key;
-  Verdict verdict;
+  MatchVerdict verdict;
   try {
     verdict = match(rules_, study, reader_);
     if (verdict.match) key = content_key(study, stop);
