@@ -27,6 +27,8 @@ function(kiban_add_tests)
     set(target ${prefix}.${stem})
     add_executable(${target} ${source})
     target_link_libraries(${target} PRIVATE ${ARGN} GTest::gtest_main GTest::gtest)
+    # __FILE__ would do, if no compiler's cache made paths relative.
+    target_compile_definitions(${target} PRIVATE KIBAN_SOURCE="${PROJECT_SOURCE_DIR}")
     add_test(NAME ${target} COMMAND ${target})
     # A program whose tests were all skipped, and none failed, is reported as skipped, not as passed.
     set_tests_properties(${target} PROPERTIES TIMEOUT 1500 ENVIRONMENT

@@ -52,7 +52,7 @@ TEST_P(RtkGeometry, RoundTrip) {
   const CircularGeometry geometry = tilted_and_shifted(GetParam());
   write_rtk_xml(scratch / "ours.xml", geometry);
   const char* const python = std::getenv("KIBAN_PEER_PYTHON");
-  const std::filesystem::path script = std::filesystem::path(__FILE__).parent_path() / "rtk_geometry.py";
+  const std::filesystem::path script = KIBAN_SOURCE "/tests/peers/rtk_geometry.py";
   const std::string command = std::string(python ? python : "python3") + " '" + script.string() + "' '" +
                               (scratch / "ours.xml").string() + "' '" + (scratch / "rtk.xml").string() + "'";
   const int status = std::system(command.c_str());

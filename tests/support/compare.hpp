@@ -126,10 +126,8 @@ inline std::string test_name(Device device) {
 /// repository.
 inline std::optional<std::filesystem::path> test_data(const std::string& relative) {
   const char* set = std::getenv("KIBAN_TEST_DATA");
-  const std::filesystem::path source(__FILE__);  // absolute, as CMake compiles
   const std::filesystem::path root =
-      set ? std::filesystem::path(set)
-          : source.parent_path().parent_path().parent_path().parent_path() / "shared" / "data";
+      set ? std::filesystem::path(set) : std::filesystem::path(KIBAN_SOURCE).parent_path() / "shared" / "data";
   const std::filesystem::path path = root / relative;
   return std::filesystem::exists(path) ? std::optional(path) : std::nullopt;
 }
