@@ -75,7 +75,7 @@ class Turn {
   Descriptor file_;
 };
 
-/// A name that is not there yet, in the shadow.
+/// A name in the shadow that nobody else uses; a killed process of this number may have left a file there.
 std::string unfinished(const std::string& store) {
   static std::atomic<unsigned> count{0};
   return store + "/unfinished/" + std::to_string(getpid()) + "-" + std::to_string(count++);
@@ -113,7 +113,7 @@ bool Shadow::flush(int fd) const {
   const Turn turn(store_, inode.key);
   const std::string made = unfinished(store_);
   {
-    const Descriptor file(open_file(made, O_WRONLY | O_CREAT | O_EXCL));
+    const Descriptor file(open_file(made, O_WRONLY | O_CREAT | O_TRUNC));
     if (file < 0) return false;
     if (inode.kind == Inode::Kind::file) {
       if (!copy_content(fd, file)) return false;
