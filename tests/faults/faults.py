@@ -17,7 +17,7 @@ from audit import Audit, keep_diary, unfinished
 from injection import Injection, fault_points
 from machine import Machine
 
-FEWEST_UNFINISHED, MOST_UNFINISHED = 15, 60
+FEWEST_UNFINISHED, MOST_UNFINISHED = 50, 90
 DRAIN_S = 180
 OLD = 1e9  # 2001
 

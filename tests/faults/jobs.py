@@ -42,7 +42,7 @@ class Jobs:
         key = f"job-{number}"
         outputs = {"result": f"{self.folder}/{key}.bin"} if self.random.random() > 0.1 else {}
         parameters = {"seed": number, "bytes": size,
-                      "busy-ms": self.random.randint(1, 30) if busy_ms is None else busy_ms}
+                      "busy-ms": self.random.randint(5, 100) if busy_ms is None else busy_ms}
         seed, inputs, after = str(number), {}, []
         if parent:
             inputs, after = {"source": parent.target}, [parent.id]

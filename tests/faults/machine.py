@@ -57,8 +57,8 @@ class Machine:
     def keep_workers(self):
         for n, worker in enumerate(self.workers):
             if worker is None or worker.poll() is not None:
-                # One device, so one executor each; they share the processors, and that is no matter here.
-                self.workers[n] = self.start(f"worker.{n}", "worker", "--device", "cpu", "--threads", 1)
+                # Small batches, so that none claims all that there is, and whoever is hit holds something.
+                self.workers[n] = self.start(f"worker.{n}", "worker", "--device", "cpu", "--threads", 1, "--batch", 4)
 
     def worker_of(self, *pids):
         """The worker among these processes, whether it lives or not."""
