@@ -48,7 +48,7 @@ class Campaign:
             without_lease = injection.count - injection.on_holders
             if not missing and injection.count >= (max(least, 10 * without_lease) if least else 0):
                 break
-            injection.inject(self.random.choice(missing or [p for p in self.points if not p.startswith("submit.")]))
+            injection.inject(self.random.choice(missing or injection.surest() or self.points))
         self.drain()
 
     def drain(self):
@@ -89,7 +89,8 @@ def campaign(seed, each, least, points):
             "command": shlex.join(["tests/faults/faults.py", *sys.argv[1:]]),
             "seed": seed, "faults": injection.count, "on_lease_holders": injection.on_holders,
             "by_point": {point: dict(sorted(injection.kinds[point].items())) for point in sorted(injection.kinds)},
-            "by_process": dict(injection.processes), "did_not_fire": dict(injection.misses), **audit.figures,
+            "holders_by_point": dict(sorted(injection.holders.items())), "by_process": dict(injection.processes),
+            "did_not_fire": dict(injection.misses), **audit.figures,
             **{kind: len(audit.faults[kind]) + len(pruned.faults[kind]) for kind in ("lost", "double", "unexpected")},
             "sentences": (audit.sentences() + pruned.sentences())[:50], "seconds": round(time.monotonic() - began, 1)}
 
