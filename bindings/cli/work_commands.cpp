@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -58,6 +59,7 @@ int worker(const Registry&, const CommandArguments& given) {
   const Log log(values.has("log") ? values.text("log") : "");
   const auto queue = queue_of(values);
   watch_signals();
+  signal(SIGPIPE, SIG_IGN);  // who reads the log may go; the worker does not
   engine::Worker(*queue, options, log.file()).run([] { return received_signal() != 0; });
   if (values.flag("json"))
     fmt::print("{}\n",

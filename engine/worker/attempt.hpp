@@ -3,10 +3,12 @@
 #include <exception>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
+#include "engine/durable_file.hpp"
 #include "engine/operation.hpp"
 #include "engine/runner.hpp"
 #include "engine/worker/assignment.hpp"
@@ -51,6 +53,12 @@ void seal_together(std::vector<Sealing>& sealings);
 /// replaced and passes its permissions on; a name that is a link stays one, as in io::OutputFile. Errors: input (a
 /// target's folder is missing, full or write-protected; a target is a folder, or no plain file; a file of the attempt
 /// is missing).
+///   One at a time: hold `lock_result` meanwhile, and until the queue knows of it.
 void publish(const std::filesystem::path& folder, const Submission& submission);
+
+/// Keeps other processes that ask for it, too, off a result until it goes; null where one has it. Two workers may come
+/// for one row, and the slower must not put an old result over what came after it.
+/// Errors: input (the folder is gone).
+std::shared_ptr<FileDescriptor> lock_result(const std::filesystem::path& folder);
 
 }  // namespace kiban::engine

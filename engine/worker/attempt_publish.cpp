@@ -105,14 +105,17 @@ class Publication {
 
 }  // namespace
 
+std::shared_ptr<FileDescriptor> lock_result(const fs::path& folder) {
+  auto result = std::make_shared<FileDescriptor>(folder, O_RDONLY | O_DIRECTORY);
+  if (result->number() < 0)
+    throw Error(ErrorCode::input, fmt::format("{}: the result is gone; run the job again", folder.string()));
+  while (flock(result->number(), LOCK_EX | LOCK_NB) != 0)
+    if (errno != EINTR) return nullptr;
+  return result;
+}
+
 void publish(const fs::path& folder, const Submission& submission) {
   if (submission.outputs.empty()) return;
-  // Two workers may come for one row, and the hidden names are the same.
-  const FileDescriptor result(folder, O_RDONLY | O_DIRECTORY);
-  if (result.number() < 0)
-    throw Error(ErrorCode::input, fmt::format("{}: the result is gone; run the job again", folder.string()));
-  while (flock(result.number(), LOCK_EX) != 0 && errno == EINTR) {
-  }
   std::vector<Publication> publications;
   publications.reserve(submission.outputs.size());
   for (const auto& [port, path] : submission.outputs) publications.emplace_back(folder, port, path);

@@ -42,7 +42,8 @@ class Teller {
   explicit Teller(int output) : output_(output) {}
 
   void tell(const nlohmann::json& message) {
-    const std::string line = message.dump() + "\n";
+    // A sentence may quote bytes of a file that are no text.
+    const std::string line = message.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     const std::lock_guard lock(mutex_);
     std::size_t sent = 0;
     while (sent < line.size()) {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 namespace kiban::engine {
 namespace {
@@ -29,9 +28,8 @@ void ExecutorSlot::add(HeldJob& job) {
   waiting_.insert(job.assignment.priority == Priority::stat ? behind_stat(waiting_) : waiting_.end(), &job);
 }
 
+/// Its folder stays as it is: the next executor begins with an empty one.
 void ExecutorSlot::wait_again(HeldJob& job) {
-  std::error_code ignored;  // the next run would find files of this one; what stays, `prune` removes
-  std::filesystem::remove_all(job.assignment.folder, ignored);
   job.phase = HeldJob::Phase::waiting;
   waiting_.insert(job.assignment.priority == Priority::stat ? waiting_.begin() : behind_stat(waiting_), &job);
 }
@@ -99,7 +97,7 @@ void ExecutorSlot::hand(HeldJob& job) {
 }
 
 void ExecutorSlot::stop(HeldJob& job) {
-  if (job.phase == HeldJob::Phase::waiting || job.phase == HeldJob::Phase::ended || job.asked_to_stop_us) return;
+  if (std::ranges::find(handed_, &job) == handed_.end() || job.asked_to_stop_us) return;
   job.asked_to_stop_us = clock_.boot_us();
   if (process_) process_->send({{"cancel", job.assignment.token}});
 }
@@ -185,11 +183,23 @@ void ExecutorSlot::hear(const Event& event) {
       device_changed_us_ = heard_us_;
       return;
     case Event::Kind::ended:
+      if (broke_the_device(job, event.outcome)) return;
+      if (kill_) std::erase(kill_->suspects, &job);
       handed_.erase(found);
       if (job.phase == HeldJob::Phase::computing) device_changed_us_ = heard_us_;
       job.phase = HeldJob::Phase::ended;
       ended_(job, event.outcome);
   }
+}
+
+/// A device that has failed under one job, as a CUDA context does after a bad address, fails under all that come after
+/// it in this process. So the process goes, and this counts as its death: who was there runs again alone.
+bool ExecutorSlot::broke_the_device(HeldJob& job, const Outcome& outcome) {
+  if (outcome.kind != Outcome::Kind::may_pass || outcome.error_code != ErrorCode::device) return false;
+  if (job.assignment.alone || draining_) return false;
+  if (job.phase < HeldJob::Phase::opened) job.phase = HeldJob::Phase::opened;
+  if (!kill_) kill(Cause::crash, {}, "the device failed under it: " + outcome.error);
+  return true;
 }
 
 /// Each of a batch tells that it began. The device has room for one batch: the last one is through.

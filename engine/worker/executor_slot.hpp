@@ -71,6 +71,7 @@ class ExecutorSlot {
   void drop_stopped();
   void hear(const std::string& line);
   void hear(const Event& event);
+  bool broke_the_device(HeldJob& job, const Outcome& outcome);
   void begin_batch(int size);
   void died();
   Jobs suspects_of(const Kill& kill);
@@ -93,7 +94,7 @@ class ExecutorSlot {
   bool used_ = false;      ///< it was given a job
   bool reserved_ = false;  ///< for one job that runs alone
   bool draining_ = false;
-  int to_begin_ = 0;       ///< jobs of the batch that begins, which have not told yet
+  int to_begin_ = 0;  ///< jobs of the batch that begins, which have not told yet
   std::optional<Kill> kill_;
   std::optional<Error> refusal_;
   std::string refused_with_;  ///< what the process said, before it was ready

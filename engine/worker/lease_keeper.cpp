@@ -24,6 +24,9 @@ double LeaseKeeper::beat() {
   } catch (const Error& error) {
     log_.write("heartbeat_failed", {{"code", static_cast<int>(error.code())}});
     return kSoon;
+  } catch (const std::exception&) {  // memory ran out
+    log_.write("heartbeat_failed", {{"code", static_cast<int>(ErrorCode::internal)}});
+    return kSoon;
   }
 }
 

@@ -42,23 +42,36 @@ void Publisher::work(const std::stop_token& stop) {
     const Result result = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
-    PublishOutcome outcome = publish_one(result);
+    std::optional<Done> done = publish_one(result);
     lock.lock();
-    done_.push_back(std::move(outcome));
+    if (!done) {  // `unpublished` offers it again, if need be
+      known_.erase(result.job);
+      continue;
+    }
+    done_.push_back(std::move(*done));
+    done.reset();
     tell(lock);
   }
 }
 
-PublishOutcome Publisher::publish_one(const Result& result) {
+std::optional<Publisher::Done> Publisher::publish_one(const Result& result) {
+  Done done{{result.job, ""}, nullptr};
+  const auto failed = [&](ErrorCode code, const std::string& why) {
+    log_.job("publish_failed", result.job, {{"code", static_cast<int>(code)}});
+    done.outcome.failure = why;
+    return done;
+  };
   try {
+    if (!result.submission.outputs.empty()) {
+      done.lock = lock_result(result.folder);
+      if (!done.lock || queue_.find(result.job).published) return std::nullopt;
+    }
     publish(result.folder, result.submission);
-    return {result.job, ""};
+    return done;
   } catch (const Error& error) {
-    log_.job("publish_failed", result.job, {{"code", static_cast<int>(error.code())}});
-    return {result.job, error.what()};
+    return failed(error.code(), error.what());
   } catch (const std::exception& error) {
-    log_.job("publish_failed", result.job, {{"code", static_cast<int>(ErrorCode::internal)}});
-    return {result.job, std::string("the result could not be given its name: ") + error.what()};
+    return failed(ErrorCode::internal, std::string("the result could not be given its name: ") + error.what());
   }
 }
 
@@ -67,11 +80,14 @@ void Publisher::tell(std::unique_lock<std::mutex>& lock) {
   if (telling_) return;
   telling_ = true;
   while (!done_.empty()) {
-    const std::vector<PublishOutcome> group = std::exchange(done_, {});
+    std::vector<Done> group = std::exchange(done_, {});
     lock.unlock();
-    tell(group);
+    std::vector<PublishOutcome> outcomes;
+    for (const Done& done : group) outcomes.push_back(done.outcome);
+    tell(outcomes);
+    group.clear();  // their locks go
     lock.lock();
-    for (const PublishOutcome& outcome : group) known_.erase(outcome.job);
+    for (const PublishOutcome& outcome : outcomes) known_.erase(outcome.job);
   }
   telling_ = false;
 }
@@ -86,7 +102,9 @@ void Publisher::tell(const std::vector<PublishOutcome>& group) {
     // `unpublished` will offer them again; and if one of them is no longer a job, the others are told without it.
     log_.write("queue_trouble", {{"call", "published"}, {"code", static_cast<int>(error.code())}});
     if (error.code() == ErrorCode::usage && group.size() > 1)
-      for (const PublishOutcome& outcome : group) tell({outcome});
+      for (const PublishOutcome& outcome : group) tell(std::vector{outcome});
+  } catch (const std::exception&) {  // memory ran out
+    log_.write("queue_trouble", {{"call", "published"}, {"code", static_cast<int>(ErrorCode::internal)}});
   }
 }
 
@@ -110,6 +128,8 @@ void Publisher::look_once() {
     seen_ = std::move(seen);
   } catch (const Error& error) {
     log_.write("queue_trouble", {{"call", "unpublished"}, {"code", static_cast<int>(error.code())}});
+  } catch (const std::exception&) {  // memory ran out
+    log_.write("queue_trouble", {{"call", "unpublished"}, {"code", static_cast<int>(ErrorCode::internal)}});
   }
 }
 

@@ -2,12 +2,15 @@
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "engine/durable_file.hpp"
 #include "engine/queue/queue.hpp"
 #include "engine/worker/worker_log.hpp"
 
@@ -37,8 +40,13 @@ class Publisher {
   void work(const std::stop_token& stop);
   void look(const std::stop_token& stop);
   void look_once();
-  /// Whether it went well, as the queue is to be told.
-  PublishOutcome publish_one(const Result& result);
+  /// What the queue is to be told, and the lock that is held until it was.
+  struct Done {
+    PublishOutcome outcome;
+    std::shared_ptr<FileDescriptor> lock;
+  };
+  /// Nothing where another process is at it, or was.
+  std::optional<Done> publish_one(const Result& result);
   void tell(std::unique_lock<std::mutex>& lock);
   void tell(const std::vector<PublishOutcome>& group);
 
@@ -47,10 +55,10 @@ class Publisher {
   mutable std::mutex mutex_;
   std::condition_variable_any wake_;
   std::deque<Result> waiting_;
-  std::vector<PublishOutcome> done_;  ///< the queue is to be told
-  bool telling_ = false;              ///< a thread does so
-  std::set<std::string> known_;       ///< jobs that wait here, are being published, or are to be told of
-  std::set<std::string> seen_;        ///< unpublished when last looked: whose worker would have done it by now
+  std::vector<Done> done_;       ///< the queue is to be told
+  bool telling_ = false;         ///< a thread does so
+  std::set<std::string> known_;  ///< jobs that wait here, are being published, or are to be told of
+  std::set<std::string> seen_;   ///< unpublished when last looked: whose worker would have done it by now
   std::vector<std::jthread> threads_;
 };
 

@@ -134,6 +134,7 @@ void Worker::State::run(const std::function<bool()>& stop) {
   flush_folder(results.parent_path());
   make_slots();
   log.write("started", {{"executors", slots.size()}, {"window", window()}});
+  const std::jthread watcher([this](const std::stop_token& stopped) { watch(stopped); });
   wait_until_ready(stop);
 
   allowance.emplace(settings.shares);
@@ -141,7 +142,6 @@ void Worker::State::run(const std::function<bool()>& stop) {
   const LeaseKeeper keeper(
       queue, log, [this] { return beats(); },
       [this](const auto& told, const auto& answers) { answered(told, answers); });
-  const std::jthread watcher([this](const std::stop_token& stopped) { watch(stopped); });
   while (!finished()) {
     wait_for_news();
     exchange_with_executors();

@@ -21,7 +21,8 @@ const char* name_of(Outcome::Kind kind) {
 
 /// A job that may have killed an executor, or the worker with all its executors, is given to one that has nothing else.
 bool must_run_alone(const Job& job) {
-  return (job.attempts > 0 && job.error_code == ErrorCode::internal) || job.lost_leases >= 2;
+  const bool broke_something = job.error_code == ErrorCode::internal || job.error_code == ErrorCode::device;
+  return (job.attempts > 0 && broke_something) || job.lost_leases >= 2;
 }
 
 }  // namespace
@@ -121,7 +122,7 @@ void Worker::State::settle_unsure() {
 
 void Worker::State::remove_discarded() {
   for (const std::filesystem::path& folder : std::exchange(discarded, {})) {
-    std::error_code ignored;  // `prune` finds what stays
+    std::error_code ignored;                       // `prune` finds what stays
     std::filesystem::remove_all(folder, ignored);  // but not the job's above it: another attempt may just be made there
   }
 }
@@ -155,7 +156,7 @@ void Worker::State::tend() {
 /// A batch's worth at a time: each claim is a flush of the disk.
 void Worker::State::claim() {
   const std::int64_t now = clock.boot_us();
-  std::size_t room = 0;
+  std::size_t room = 0, stat_ahead = 0;
   bool anybody = false;
   {
     const std::lock_guard lock(mutex);
@@ -163,6 +164,8 @@ void Worker::State::claim() {
       room += slot->room();
       anybody |= slot->ready();
     }
+    for (const auto& [token, job] : held)
+      stat_ahead += job.assignment.priority == Priority::stat && job.phase < HeldJob::Phase::computing;
   }
   if (!anybody) return;
   claiming.attempt([&] {
@@ -173,8 +176,8 @@ void Worker::State::claim() {
     const auto batch = static_cast<std::size_t>(options.limits.most_jobs);
     if (may_have_jobs && room >= batch) {
       claim_some({options.name, static_cast<int>(room), std::nullopt});
-    } else if (may_have_stat && allowance->more()) {
-      claim_some({options.name, static_cast<int>(batch), Priority::stat});
+    } else if (may_have_stat && stat_ahead < batch && allowance->more()) {  // the rest is for who has a hand free
+      claim_some({options.name, static_cast<int>(batch - stat_ahead), Priority::stat});
     }
   });
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -111,7 +112,10 @@ class TestWork : public Work {
       std::signal(SIGSEGV, SIG_DFL);  // a sanitizer would exit instead
       std::raise(SIGSEGV);
     }
-    if (fault() == "device") throw Error(ErrorCode::device, "the test's device is gone; try again");
+    // As a CUDA context does: what fails once fails for all who come after in this process.
+    static std::atomic<bool> broken{false};
+    if (fault() == "device") broken = true;
+    if (broken) throw Error(ErrorCode::device, "the test's device is gone; try again");
     for (std::size_t leaked = 0; fault() == "leak" && leaked < (std::size_t{4} << 30); leaked += 32 << 20) {
       char* lost = static_cast<char*>(std::malloc(32 << 20));
       for (std::size_t i = 0; i < (32 << 20); i += 4096) const_cast<volatile char*>(lost)[i] = 1;

@@ -69,7 +69,22 @@ TEST(Worker, FailsBadInputAtOnceAndTriesAgainWhatMayPass) {
   EXPECT_EQ(site.find(bad).error_code, ErrorCode::input);
   EXPECT_EQ(site.find(gone).state, JobState::failed);
   EXPECT_EQ(site.find(gone).attempts, 2);
-  EXPECT_EQ(lines_of(site.file("mark")).size(), 2);
+  EXPECT_EQ(lines_of(site.file("mark")).size(), 3) << "once among others, then alone for each attempt";
+}
+
+TEST(Worker, ADeviceThatOneJobBreaksIsBegunAnewForTheOthers) {
+  Site site;
+  std::vector<std::string> others;
+  for (int i = 0; i < 4; ++i) others.push_back(site.submit_with_result("test.batch", {{"number", i}}));
+  const std::string breaks = site.submit("test.single", {{"fault", "device"}});
+  for (int i = 4; i < 12; ++i)
+    others.push_back(site.submit_with_result(i % 2 ? "test.single" : "test.batch", {{"number", i}}));
+  site.work(site.options());
+  EXPECT_EQ(site.find(breaks).state, JobState::failed);
+  for (const std::string& id : others) {
+    EXPECT_TRUE(site.has_state(id, JobState::succeeded));
+    EXPECT_EQ(site.find(id).attempts, 0) << "it was not its fault";
+  }
 }
 
 TEST(Worker, DrainsWhatComputesIsFinishedAndTheRestGivenBack) {
