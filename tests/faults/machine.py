@@ -16,6 +16,17 @@ SETTINGS = {"lease-s": LEASE_S, "heartbeat-s": HEARTBEAT_S, "most-lost-leases": 
             "first-backoff-s": 0.05, "most-backoff-s": 0.5}
 
 
+def is_over(pid):
+    """No thread of it is left. The first may be gone while another still renames a file."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            state = stat.read().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return True
+    return len(threads) <= 1 and state in "ZX"
+
+
 class Machine:
     def __init__(self, random, workers=3, mutant=None):
         self.disk = Disk(mutant)
@@ -137,9 +148,14 @@ class Machine:
         return found
 
     def kill_everybody(self):
+        """When it returns nobody is left, nor a call to the kernel of somebody who was killed."""
         self.wakes.clear()
-        while pids := self.alive():
-            for pid in pids:
+        killed, quiet = set(), 0
+        while quiet < 2:  # who is just being born has no environment to be seen by
+            found = self.alive()
+            quiet = 0 if found else quiet + 1
+            for pid in found:
+                killed.add(pid)
                 try:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
@@ -147,9 +163,12 @@ class Machine:
             for process in [*self.workers, *self.submits]:
                 if process:
                     process.poll()
+            time.sleep(0.01)
         for process in [*self.workers, *self.submits]:
             if process:
                 process.wait()
+        while not all(is_over(pid) for pid in killed):
+            time.sleep(0.002)
         self.workers = [None] * len(self.workers)
 
     def fail_power(self, unflushed="dropped", seed=0):
