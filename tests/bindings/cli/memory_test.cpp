@@ -6,18 +6,13 @@
 #include <string>
 
 #include "tests/bindings/cli/kiban_command.hpp"
+#include "tests/support/sanitized.hpp"
 
 namespace kiban::test {
 namespace {
 
 constexpr std::int64_t mib = 1 << 20;
 constexpr std::int64_t panel = 512;  // a view is 1 MiB
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
 
 /// Line integrals that are all 0: the file is sparse and takes no room on the disk.
 void write_empty_projections(const std::string& path, int views) {
@@ -49,7 +44,7 @@ std::int64_t reported_peak_bytes(int views, int size) {
 // The bar: the volume and 256 MiB, whatever the number of views. The programs run one after the other, from the one
 // that needs least: what the system saw as the largest so far is then that of the last.
 TEST(Memory, IsTheVolumeAndAConstantWhateverTheNumberOfViews) {
-  if (sanitized) GTEST_SKIP() << "a sanitizer keeps memory of its own";
+  if (kSanitized) GTEST_SKIP() << "a sanitizer keeps memory of its own";
   constexpr std::int64_t constant = 256 * mib;
   const std::int64_t few = reported_peak_bytes(16, 128), many = reported_peak_bytes(400, 128);
   EXPECT_LE(few, 8 * mib + constant);

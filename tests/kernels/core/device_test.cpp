@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "kernels/core/array.hpp"
+#include "tests/support/sanitized.hpp"
 
 namespace kiban {
 namespace {
@@ -43,9 +44,7 @@ TEST(MissingDevice, HasNoNegativeNumber) {
 }
 
 TEST(HostMemory, ThatIsNotGivenIsAMatterOfTheInput) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer ends the program where memory is refused";
-#endif
+  if (test::kSanitized) GTEST_SKIP() << "a sanitizer ends the program where memory is refused";
   const std::string sentence = sentence_of(
       [] {
         Array<float, 3>({1 << 20, 1 << 20, 1 << 10});

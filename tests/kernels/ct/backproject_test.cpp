@@ -11,6 +11,7 @@
 #include "cudasim/launch.h"
 #include "tests/reference/ct.hpp"
 #include "tests/support/compare.hpp"
+#include "tests/support/sanitized.hpp"
 
 namespace kiban::ct {
 namespace {
@@ -212,9 +213,7 @@ TEST(Backproject, LeavesVoxelsThatMissThePanelAlone) {
 /// One view of a panel so large that 32 bits do not count the bytes between pixels of one line of voxels, let alone its
 /// elements. Only a few of its pages are ever touched.
 TEST(Backproject, CountsThePixelsOfAnyPanel) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "a sanitizer would touch a shadow of every element";
-#endif
+  if (test::kSanitized) GTEST_SKIP() << "a sanitizer would touch a shadow of every element";
   constexpr std::int64_t kRows = 1080, kPitch = std::int64_t{1} << 21;
   PanelBlock block{kRows, kPitch - 2 * PanelBlock::kFastMargin, false, {}};
   try {
