@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "engine/durable_file.hpp"
+#include "engine/fault_point.hpp"
 #include "engine/queue/sqlite_location.hpp"
 #include "engine/queue/sqlite_queue.hpp"
 #include "engine/queue/sqlite_schema.hpp"
@@ -23,6 +24,11 @@ namespace fs = std::filesystem;
 Error unwritten(const fs::path& file, const std::string& why) {
   return {ErrorCode::input,
           fmt::format("{}: the copy cannot be written ({}); make room, or name another file", file.string(), why)};
+}
+
+Error in_use(const fs::path& file) {
+  return {ErrorCode::usage,
+          fmt::format("{}: somebody has the queue open; stop its workers, then try again", file.string())};
 }
 
 /// A new file beside `file` that is removed unless it got its name.
@@ -100,25 +106,57 @@ std::string now_text() {
   return text;
 }
 
-/// The file first: while it is missing and its journal is there, nobody makes a new queue in its place.
-fs::path set_aside(const fs::path& file) {
-  const bool is_there = fs::exists(file);
+fs::path free_name_for_old(const fs::path& file) {
   fs::path aside;
   for (int i = 0; aside.empty() || fs::exists(aside) || fs::exists(aside.string() + "-wal"); ++i)
     aside = file.string() + ".broken-" + now_text() + (i ? fmt::format("-{}", i) : "");
-  bool moved = false;
-  for (const char* suffix : {"", "-wal", "-shm"}) {
-    const std::string from = file.string() + suffix, to = aside.string() + suffix;
-    if (rename(from.c_str(), to.c_str()) == 0)
-      moved = true;
-    else if (errno != ENOENT)
-      throw Error(ErrorCode::input, fmt::format("{}: cannot be set aside ({}); give this user the right to write the "
-                                                "folder",
-                                                from, std::generic_category().message(errno)));
-  }
-  if (moved) flush_folder(file.parent_path());
-  return is_there ? aside : fs::path();
+  return aside;
 }
+
+/// While files move, a mark lies beside the queue: between the old store's going and the new one's coming there is none,
+/// and whoever opened the queue then would make an empty one. A restore that finds the mark of one that did not end
+/// goes on where that stopped, so that a store and its journal come to lie together.
+class Swap {
+ public:
+  /// Errors: input (the mark cannot be written).
+  explicit Swap(const fs::path& file) : file_(file), mark_(restore_mark(file)), goes_on_(fs::exists(mark_)) {
+    if (goes_on_) std::getline(std::ifstream(mark_), aside_);
+    const bool is_for_this = aside_.starts_with(file.string() + ".broken-") && !(fs::exists(file) && fs::exists(aside_));
+    if (is_for_this) return;
+    aside_ = free_name_for_old(file).string();
+    std::ofstream(mark_, std::ios::trunc) << aside_ << '\n';
+    flush_file(mark_);
+    flush_folder(file.parent_path());
+    fault_point("restore.marked");
+  }
+  /// Before anything was moved.
+  void give_up() const {
+    if (!goes_on_) unlink(mark_.c_str());
+  }
+  /// Where the old store went; empty if there was none. Errors: input (no right to move it).
+  fs::path set_aside() const {
+    for (const char* suffix : {"", "-wal", "-shm"}) {
+      const std::string from = file_.string() + suffix, to = aside_ + suffix;
+      if (rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT)
+        throw Error(ErrorCode::input, fmt::format("{}: cannot be set aside ({}); give this user the right to write the "
+                                                  "folder, then restore again",
+                                                  from, std::generic_category().message(errno)));
+      fault_point("restore.set_aside");
+    }
+    flush_folder(file_.parent_path());
+    return fs::exists(aside_) ? fs::path(aside_) : fs::path();
+  }
+  /// The new store has its name.
+  void end() const {
+    unlink(mark_.c_str());
+    flush_folder(file_.parent_path());
+  }
+
+ private:
+  fs::path file_, mark_;
+  bool goes_on_;
+  std::string aside_;
+};
 
 /// Whether a manifest's result is that of a job which the queue knows to have succeeded under that token.
 bool is_known(const Queue& queue, const fs::path& manifest) {
@@ -168,17 +206,22 @@ Restored restore_queue(const std::string& url, const fs::path& given) {
   if (is_open_somewhere(backup))
     throw Error(ErrorCode::usage, fmt::format("{} is a queue in use; make a backup of it", backup.string()));
   require_backup(backup);
-  if (is_open_somewhere(file))
-    throw Error(ErrorCode::usage,
-                fmt::format("{}: somebody has the queue open; stop its workers, then try again", file.string()));
+  if (is_open_somewhere(file)) throw in_use(file);
   make_folder(file.parent_path());
   require_local(file.parent_path());
   const Draft draft(file);
   copy_bytes(backup, draft, file);
   require_backup(draft.path());
+  const Swap swap(file);
+  if (is_open_somewhere(file)) {  // again: since the first time the backup was copied, which takes a while
+    swap.give_up();
+    throw in_use(file);
+  }
   Restored restored;
-  restored.set_aside = set_aside(file);
+  restored.set_aside = swap.set_aside();
   draft.keep();
+  fault_point("restore.named");
+  swap.end();
   restored.later_results = later_results(*open_queue("sqlite://" + file.string()));
   return restored;
 }

@@ -119,6 +119,15 @@ void require_local(const fs::path& folder) {
                             folder.string(), name));
 }
 
+fs::path restore_mark(const fs::path& file) { return file.string() + ".restoring"; }
+
+void require_restored(const fs::path& file) {
+  if (fs::exists(restore_mark(file)))
+    throw Error(ErrorCode::input, fmt::format("{}: a restore of this queue has not ended; if none is running, do it "
+                                              "again with: kiban restore BACKUP",
+                                              file.string()));
+}
+
 OpenFile::OpenFile(const fs::path& file, const std::function<void(bool elsewhere)>& look)
     : name_(name_of(file)), process_(getpid()) {
   const std::lock_guard lock(books().mutex);

@@ -16,6 +16,11 @@ std::string_view network_file_system(std::int64_t magic);
 /// Errors: input (on a network file system; the folder cannot be asked).
 void require_local(const std::filesystem::path& folder);
 
+/// Lies beside the queue while a restore moves files, and names where to the old one goes.
+std::filesystem::path restore_mark(const std::filesystem::path& file);
+/// Errors: input (a restore began and did not end).
+void require_restored(const std::filesystem::path& file);
+
 /// While it lives, this process has the file open. SQLite keeps books of its locks for each process. A child that was
 /// forked inherits the books without the locks, so it may not open what its parent had open; and whoever opens and
 /// closes the file past SQLite takes its locks away, so that may be done only while nobody here has it open.

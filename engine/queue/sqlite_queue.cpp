@@ -22,6 +22,7 @@ SqliteQueue::SqliteQueue(const std::filesystem::path& file, const Clock& clock)
   const auto verdict = std::make_shared<Verdict>();
   writer_ = std::make_unique<Connection>(file, Connection::Mode::write, verdict);
   set_up(*writer_);
+  require_restored(file);  // asked while it is seen to be open: a restore marks first, then asks who has it open
   if (std::filesystem::file_size(file) <= kReadAtOnce) require_read_through();
   if (!open_.was_open()) begin_journal();
   reader_ = std::make_unique<Connection>(file, Connection::Mode::write, verdict);
@@ -120,6 +121,7 @@ std::filesystem::path SqliteQueue::results() const { return file_.parent_path() 
 
 std::unique_ptr<Queue> open_queue(const std::string& url, const Clock& clock) {
   const std::filesystem::path file = file_of_url(url);
+  require_restored(file);
   if (!std::filesystem::exists(file)) make_store(file);
   require_local(file.parent_path());
   return std::make_unique<SqliteQueue>(file, clock);

@@ -124,6 +124,7 @@ void make_store(const fs::path& file) {
   try {
     fill(fresh);
     flush_file(fresh);
+    require_restored(file);
     if (link(fresh.c_str(), file.c_str()) != 0 && errno != EEXIST) throw unmade(file, errno);
   } catch (...) {
     remove_with_journals(fresh);

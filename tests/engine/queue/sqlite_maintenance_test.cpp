@@ -1,12 +1,21 @@
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "tests/engine/queue/sqlite_stand.hpp"
 #include "tests/support/process.hpp"
+
+/// Of a process that is to be killed at a named place: how many of them it passes before.
+static int steps_before_kill = -1;
+extern "C" void kiban_fault_point(const char* name) {
+  if (std::string(name).starts_with("restore.") && steps_before_kill >= 0 && steps_before_kill-- == 0) raise(SIGKILL);
+}
 
 /// Backup, restore, prune.
 namespace kiban::engine::test {
@@ -68,6 +77,45 @@ TEST(SqliteMaintenance, ABackupIsTheQueueAsItWasAndLaterResultsAreListed) {
   EXPECT_EQ(queue->list({}).size(), 2U);
   EXPECT_EQ(to_json(queue->list({.state = JobState::succeeded}).at(0)).dump(), before);
   EXPECT_EQ(run_one(*queue).id, open);
+}
+
+/// A restore that is killed at any step: nobody opens, let alone makes, a queue there until it was done again, and the old
+/// store lies with its journal.
+TEST(SqliteMaintenance, ARestoreThatIsKilledIsDoneAgain) {
+  for (int step = 0; step < 5; ++step) {
+    SqliteStand stand;
+    const fs::path backup = stand.folder() / "backup.sqlite";
+    {
+      const std::unique_ptr<Queue> queue = stand.open();
+      queue->submit({writing("/a"), writing("/b")});
+      queue->backup(backup);
+    }
+    std::ofstream(stand.file(), std::ios::binary | std::ios::trunc) << "damaged store";
+    std::ofstream(stand.file().string() + "-wal", std::ios::binary) << "its journal";
+    const pid_t child = fork();
+    if (child == 0) {
+      steps_before_kill = step;
+      restore_queue(stand.url(), backup);
+      _exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "a restore has fewer than " << step + 1 << " steps";
+    EXPECT_NE(error_of([&] { stand.open(); }, ErrorCode::input).find("kiban restore"), std::string::npos) << step;
+
+    const Restored restored = restore_queue(stand.url(), backup);
+    EXPECT_EQ(stand.open()->list({}).size(), 2U) << step;
+    int stores = 0;
+    for (const fs::directory_entry& entry : fs::directory_iterator(stand.folder())) {
+      const std::string path = entry.path().string();
+      if (path.find(".broken-") == std::string::npos || path.ends_with("-wal") || path.ends_with("-shm")) continue;
+      if (read_text(path) != "damaged store") continue;
+      ++stores;
+      EXPECT_EQ(read_text(path + "-wal"), "its journal") << step;
+    }
+    EXPECT_EQ(stores, 1) << step;
+    EXPECT_TRUE(fs::exists(restored.set_aside)) << step;
+  }
 }
 
 TEST(SqliteMaintenance, OnlyAWholeBackupIsRestored) {
