@@ -32,7 +32,7 @@ function(kiban_add_tests)
     add_test(NAME ${target} COMMAND ${target})
     # A program whose tests were all skipped, and none failed, is reported as skipped, not as passed.
     set_tests_properties(${target} PROPERTIES TIMEOUT 1500 ENVIRONMENT
-      "LSAN_OPTIONS=suppressions=${supp}/lsan.supp;TSAN_OPTIONS=suppressions=${supp}/tsan.supp history_size=7")
+      "LSAN_OPTIONS=suppressions=${supp}/lsan.supp;TSAN_OPTIONS=history_size=7")
     set_tests_properties(${target} PROPERTIES
       SKIP_REGULAR_EXPRESSION "  PASSED  . 0 tests[.]\n([[]  SKIPPED [^\n]*\n)+$")
   endforeach()

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "kernels/core/stream.hpp"
+#include "kernels/core/watched_threads.hpp"
 
 namespace kiban {
 
@@ -27,6 +28,12 @@ void parallel_for(const Stream& stream, std::int64_t count, std::int64_t grain, 
     }
     return;
   }
+#ifdef __SANITIZE_THREAD__
+  on_watched_threads(stream.threads(), count, piece, [&](std::int64_t begin, std::int64_t end) {
+    stream.check();
+    body(begin, end);
+  });
+#else
   stream.execute([&] {
     using Range = oneapi::tbb::blocked_range<std::int64_t>;
     const auto checked_body = [&](const Range& range) {
@@ -35,6 +42,7 @@ void parallel_for(const Stream& stream, std::int64_t count, std::int64_t grain, 
     };
     oneapi::tbb::parallel_for(Range(0, count, piece), checked_body, oneapi::tbb::simple_partitioner());
   });
+#endif
 }
 
 }  // namespace kiban
