@@ -35,6 +35,9 @@ INSTRUCTIONS = {
     "branch": r"bra\b",
     "all": r"[a-z]",
 }
+# Kernels whose rows lie in registers, unrolled: their name for so many rows a thread, and the fp32 instructions that a row
+# (and so a cell) may add. What prepares a row counts too.
+PER_CELL = {r"variant::sum_in_float<16, (\d+)>": 12}
 
 
 def run(command):
@@ -156,12 +159,24 @@ def kernel_names(text):
     return set(re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|", text, re.M))
 
 
-def check(rows, version):
+def fp32_per_cell(rows, pattern):
+    """By how much the count grows from the kernel with the fewest rows to that with the most, a row."""
+    counts = {int(match[1]): counts["fp32"] for _, kernel, _, counts in rows if (match := re.fullmatch(pattern, kernel))}
+    if len(counts) < 2:
+        return float("inf")
+    fewest, most = min(counts), max(counts)
+    return (counts[most] - counts[fewest]) / (most - fewest)
+
+
+def check(rows, version, per_cell=None):
     """What is wrong, a sentence each."""
     wrong = [
         f"{kernel} in {file} spills {resources[a]['spills']} bytes on sm_{a}"
         for file, kernel, resources, _ in rows for a in ARCHITECTURES if resources[a]["spills"] > 0
     ]
+    for pattern, bound in (per_cell or {}).items():
+        if (found := fp32_per_cell(rows, pattern)) > bound:
+            wrong.append(f"{pattern} takes {found:.1f} fp32 instructions a cell; the bound is {bound}")
     committed = TABLE.read_text() if TABLE.exists() else ""
     fresh = render(rows, version)
     missing, gone = kernel_names(fresh) - kernel_names(committed), kernel_names(committed) - kernel_names(fresh)
@@ -188,7 +203,7 @@ def main():
         TABLE.parent.mkdir(exist_ok=True)
         TABLE.write_text(render(rows, version))
         print(f"{len(rows)} kernels written to {TABLE.relative_to(ROOT)}")
-    elif wrong := check(rows, version):
+    elif wrong := check(rows, version, PER_CELL):
         sys.exit("\n".join(wrong + ["Mend the kernel, or write the table anew: tests/support/ptxas_table.py --write"]))
     else:
         print(f"{len(rows)} kernels, no spill, {TABLE.relative_to(ROOT)} is true")

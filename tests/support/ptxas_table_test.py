@@ -90,6 +90,19 @@ class Checking(unittest.TestCase):
         self.assertEqual(len(self.faults([row()], [row(registers=33)])), 1)
         self.assertEqual(self.faults([row()], [row(registers=33)], version="V2"), [])
 
+    def test_a_cell_that_costs_too_much_fails(self):
+        def rows(instructions_a_row):
+            made = [row(kernel=f"sum<16, {n}>") for n in (7, 10, 16)]
+            for (_, _, _, counts), n in zip(made, (7, 10, 16)):
+                counts["fp32"] = 2 + n * instructions_a_row
+            return made
+
+        bound = {r"sum<16, (\d+)>": 12}
+        ptxas_table.TABLE.write_text(ptxas_table.render(rows(12), "V1"))
+        self.assertEqual(ptxas_table.check(rows(12), "V1", bound), [])
+        self.assertIn("13.0 fp32 instructions a cell", "".join(ptxas_table.check(rows(13), "V2", bound)))
+        self.assertEqual(len(ptxas_table.check(rows(12), "V1", {r"renamed<(\d+)>": 12})), 1)
+
 
 if __name__ == "__main__":
     unittest.main()
