@@ -32,7 +32,7 @@ function(kiban_add_tests)
     add_test(NAME ${target} COMMAND ${target})
     # A program whose tests were all skipped, and none failed, is reported as skipped, not as passed.
     set_tests_properties(${target} PROPERTIES TIMEOUT 1500 ENVIRONMENT
-      "LSAN_OPTIONS=suppressions=${supp}/lsan.supp;TSAN_OPTIONS=history_size=7")
+      LSAN_OPTIONS=suppressions=${supp}/lsan.supp)
     set_tests_properties(${target} PROPERTIES
       SKIP_REGULAR_EXPRESSION "  PASSED  . 0 tests[.]\n([[]  SKIPPED [^\n]*\n)+$")
   endforeach()
@@ -47,5 +47,6 @@ function(kiban_add_benchmarks)
     set(target bench.${folder}.${stem})
     add_executable(${target} ${source})
     target_link_libraries(${target} PRIVATE ${ARGN} benchmark::benchmark benchmark::benchmark_main)
+    target_compile_definitions(${target} PRIVATE KIBAN_SOURCE="${PROJECT_SOURCE_DIR}")
   endforeach()
 endfunction()

@@ -112,6 +112,10 @@ std::string to_string(PortKind kind) {
       return "scan";
     case PortKind::preview:
       return "preview";
+    case PortKind::pairs:
+      return "pairs";
+    case PortKind::likelihoods:
+      return "likelihoods";
   }
   throw Error(ErrorCode::internal, "a port has no known kind");
 }

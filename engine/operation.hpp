@@ -21,7 +21,7 @@ namespace kiban::engine {
 enum class PortDirection { in, out };
 
 /// What flows through a port.
-enum class PortKind { volume, projections, geometry, scan, preview };
+enum class PortKind { volume, projections, geometry, scan, preview, pairs, likelihoods };
 
 /// Where data enter or leave an operation. Names are unique among the ports and parameters of an operation.
 struct Port {
@@ -33,7 +33,7 @@ struct Port {
 };
 
 /// What a port of a request is bound to: a file, or an object of this process. Of which type the object is, the port's
-/// kind says: engine/operations/volume_port.hpp, geometry_port.hpp, scan_port.hpp.
+/// kind says: engine/operations/volume_port.hpp, geometry_port.hpp, scan_port.hpp, pairs_port.hpp.
 class Binding {
  public:
   Binding() = default;

@@ -10,8 +10,8 @@
 namespace kiban::io {
 namespace {
 
-/// The library beside this one. Named by its path: a bare name is looked for where the caller of dlopen says, and where a
-/// sanitizer stands in between, the caller is the sanitizer.
+/// The library beside this one. Named by its path: a bare name is looked for where the caller of dlopen says, and where
+/// a sanitizer stands in between, the caller is the sanitizer.
 std::string path_of_library() {
   static const char here = 0;
   Dl_info found{};

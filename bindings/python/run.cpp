@@ -1,6 +1,7 @@
 #include "bindings/python/run.hpp"
 
 #include <fmt/format.h>
+#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 
 #include <atomic>
@@ -12,6 +13,7 @@
 #include "bindings/python/arrays.hpp"
 #include "bindings/python/geometry.hpp"
 #include "bindings/python/json_value.hpp"
+#include "engine/operations/pairs_port.hpp"
 #include "engine/operations/scan_port.hpp"
 #include "engine/operations/standard.hpp"
 #include "engine/operations/volume_port.hpp"
@@ -119,6 +121,7 @@ class Call {
       const nb::tuple place = place_tuple(grid);
       made[name.c_str()] = nb::make_tuple(array, place[0], place[1], place[2]);
     }
+    for (auto& [name, likelihoods] : likelihoods_) made[name.c_str()] = array_of(std::move(likelihoods->values));
     for (const auto& [name, geometry] : geometries_) made[name.c_str()] = nb::cast(Geometry{std::move(*geometry)});
     return made;
   }
@@ -128,6 +131,15 @@ class Call {
     std::shared_ptr<engine::MemoryResult> memory;
     nb::object given;
   };
+
+  /// A NumPy array that owns the values: [read, haplotype] of the region that was given, [pair] of a file's.
+  nb::object array_of(std::vector<double>&& values) const {
+    auto* const kept = new std::vector<double>(std::move(values));
+    const nb::capsule owner(kept, [](void* at) noexcept { delete static_cast<std::vector<double>*>(at); });
+    const std::vector<std::size_t> shape =
+        region_shape_.empty() ? std::vector<std::size_t>{kept->size()} : region_shape_;
+    return nb::cast(nb::ndarray<nb::numpy, double>(kept->data(), shape.size(), shape.data(), owner));
+  }
 
   static bool is_path(nb::handle given) { return nb::isinstance<nb::str>(given); }
 
@@ -139,6 +151,8 @@ class Call {
       binding = Binding::memory(nb::cast<const Geometry&>(given).scan);
     else if (port.kind == PortKind::scan)
       binding = Binding::memory(scan(port, nb::cast<nb::dict>(given)));
+    else if (port.kind == PortKind::pairs)
+      binding = Binding::memory(pairs(nb::cast<nb::dict>(given)));
     else
       binding = Binding::memory(volume(port, given));
   }
@@ -177,6 +191,24 @@ class Call {
     return scan;
   }
 
+  /// Arrays that kiban._calls made, one region.
+  engine::MemoryPairs pairs(const nb::dict& arrays) {
+    const auto values = [&]<class T>(const char* name, T) {
+      using Values = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+      const auto array = nb::cast<Values>(arrays[name]);
+      kept_.push_back(nb::borrow<nb::object>(arrays[name]));
+      return std::span<const T>(array.data(), array.size());
+    };
+    const auto bytes = [&](const char* name) { return values(name, std::uint8_t{}); };
+    const auto offsets = [&](const char* name) { return values(name, std::int64_t{}); };
+    region_shape_ = {offsets("read_begin").size() - 1, offsets("haplotype_begin").size() - 1};
+    return {{bytes("bases"), bytes("base_quality"), bytes("insertion_quality"), bytes("deletion_quality"),
+             bytes("gap_quality"), offsets("read_begin")},
+            {bytes("haplotype_bases"), offsets("haplotype_begin")},
+            offsets("reads_begin"),
+            offsets("haplotypes_begin")};
+  }
+
   Span<float, 3> input(const nb::object& array, const std::string& name) {
     ImageView view = view_of(array, name);
     kept_.push_back(std::move(view.owner));
@@ -192,6 +224,10 @@ class Call {
       auto geometry = std::make_shared<engine::ScanGeometry>();
       request_.ports[port.name] = Binding::memory(geometry);
       geometries_[port.name] = std::move(geometry);
+    } else if (port.kind == PortKind::likelihoods) {
+      auto likelihoods = std::make_shared<engine::MemoryLikelihoods>();
+      request_.ports[port.name] = Binding::memory(likelihoods);
+      likelihoods_[port.name] = std::move(likelihoods);
     } else {
       auto result = std::make_shared<engine::MemoryResult>();
       result->device = inputs_on_;
@@ -225,6 +261,8 @@ class Call {
   Device inputs_on_;
   std::map<std::string, Result> volumes_;
   std::map<std::string, std::shared_ptr<engine::ScanGeometry>> geometries_;
+  std::map<std::string, std::shared_ptr<engine::MemoryLikelihoods>> likelihoods_;
+  std::vector<std::size_t> region_shape_;
 };
 
 nb::tuple run(const std::string& name, const nb::dict& parameters, const nb::dict& ports, const std::string& device,

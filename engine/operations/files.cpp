@@ -13,6 +13,8 @@ std::vector<std::filesystem::path> files_behind(PortKind kind, const std::filesy
     case PortKind::geometry:
     case PortKind::scan:
     case PortKind::preview:
+    case PortKind::pairs:
+    case PortKind::likelihoods:
       break;
   }
   return {path};

@@ -13,6 +13,7 @@ Operation ct_geometry();
 Operation ct_simulate();
 Operation ct_fdk();
 Operation ct_fbp();
+Operation variant_pairhmm();
 Operation skeleton_affine();
 
 }  // namespace kiban::engine

@@ -113,15 +113,16 @@ fs::path free_name_for_old(const fs::path& file) {
   return aside;
 }
 
-/// While files move, a mark lies beside the queue: between the old store's going and the new one's coming there is none,
-/// and whoever opened the queue then would make an empty one. A restore that finds the mark of one that did not end
-/// goes on where that stopped, so that a store and its journal come to lie together.
+/// While files move, a mark lies beside the queue: between the old store's going and the new one's coming there is
+/// none, and whoever opened the queue then would make an empty one. A restore that finds the mark of one that did not
+/// end goes on where that stopped, so that a store and its journal come to lie together.
 class Swap {
  public:
   /// Errors: input (the mark cannot be written).
   explicit Swap(const fs::path& file) : file_(file), mark_(restore_mark(file)), goes_on_(fs::exists(mark_)) {
     if (goes_on_) std::getline(std::ifstream(mark_), aside_);
-    const bool is_for_this = aside_.starts_with(file.string() + ".broken-") && !(fs::exists(file) && fs::exists(aside_));
+    const bool is_for_this =
+        aside_.starts_with(file.string() + ".broken-") && !(fs::exists(file) && fs::exists(aside_));
     if (is_for_this) return;
     aside_ = free_name_for_old(file).string();
     std::ofstream(mark_, std::ios::trunc) << aside_ << '\n';

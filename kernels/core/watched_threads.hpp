@@ -9,8 +9,8 @@
 
 namespace kiban {
 
-/// What `parallel_for` does in a build for ThreadSanitizer: oneTBB's library is not instrumented, so each of its hand-overs
-/// would be taken for a race; the orders that these threads keep are seen, and the bodies' own races found.
+/// What `parallel_for` does in a build for ThreadSanitizer: oneTBB's library is not instrumented, so each of its
+/// hand-overs would be taken for a race; the orders that these threads keep are seen, and the bodies' own races found.
 template <class Body>
 void on_watched_threads(int threads, std::int64_t count, std::int64_t piece, const Body& body) {
   std::atomic<std::int64_t> next{0};

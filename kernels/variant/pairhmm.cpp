@@ -14,9 +14,7 @@ namespace {
 
 constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
 
-[[noreturn]] void refuse(const std::string& what) {
-  throw Error(ErrorCode::input, "PairHMM regions: " + what);
-}
+[[noreturn]] void refuse(const std::string& what) { throw Error(ErrorCode::input, "PairHMM regions: " + what); }
 
 /// Ascending from 0 to `total`. Returns how many ranges there are.
 std::int64_t require_ranges(std::span<const std::int64_t> begin, std::int64_t total, const char* what) {
@@ -29,10 +27,12 @@ std::int64_t require_ranges(std::span<const std::int64_t> begin, std::int64_t to
   return count;
 }
 
-void require_none_empty(std::span<const std::int64_t> begin, std::int64_t from, std::int64_t to, const char* what) {
+void require_lengths(std::span<const std::int64_t> begin, std::int64_t from, std::int64_t to, const char* what) {
   for (std::int64_t i = from; i < to; ++i)
     if (begin[static_cast<std::size_t>(i)] == begin[static_cast<std::size_t>(i) + 1])
       refuse(fmt::format("{} {} has no bases", what, i));
+    else if (begin[static_cast<std::size_t>(i) + 1] - begin[static_cast<std::size_t>(i)] > kMost)
+      refuse(fmt::format("{} {} has more than {} bases", what, i, kMost));
 }
 
 std::vector<std::uint8_t> codes(std::span<const std::uint8_t> bases) {
@@ -53,7 +53,8 @@ std::vector<std::uint8_t> codes(std::span<const std::uint8_t> bases) {
 template <class Each>
 void for_each_region(const PairHmmRegions& regions, const Each& each) {
   for (std::size_t g = 0; g + 1 < regions.reads_begin.size(); ++g)
-    each(regions.reads_begin[g], regions.reads_begin[g + 1], regions.haplotypes_begin[g], regions.haplotypes_begin[g + 1]);
+    each(regions.reads_begin[g], regions.reads_begin[g + 1], regions.haplotypes_begin[g],
+         regions.haplotypes_begin[g + 1]);
 }
 
 }  // namespace
@@ -71,8 +72,7 @@ std::int64_t pair_count(const PairHmmRegions& regions) {
   const Reads& reads = regions.reads;
   const std::size_t bases = reads.bases.size();
   for (const auto& qualities : {reads.base_quality, reads.insertion_quality, reads.deletion_quality, reads.gap_quality})
-    if (qualities.size() != bases)
-      refuse(fmt::format("{} qualities for {} bases of reads", qualities.size(), bases));
+    if (qualities.size() != bases) refuse(fmt::format("{} qualities for {} bases of reads", qualities.size(), bases));
   const std::int64_t read_count = require_ranges(reads.begin, static_cast<std::int64_t>(bases), "reads");
   const std::int64_t haplotype_count = require_ranges(
       regions.haplotypes.begin, static_cast<std::int64_t>(regions.haplotypes.bases.size()), "haplotypes");
@@ -80,13 +80,15 @@ std::int64_t pair_count(const PairHmmRegions& regions) {
       require_ranges(regions.haplotypes_begin, haplotype_count, "the haplotypes of regions"))
     refuse("there are as many ranges of reads as of haplotypes: one a region");
   std::int64_t pairs = 0;
-  for_each_region(regions, [&](std::int64_t read, std::int64_t read_end, std::int64_t haplotype, std::int64_t haplotype_end) {
-    if (read == read_end || haplotype == haplotype_end) return;
-    require_none_empty(reads.begin, read, read_end, "read");
-    require_none_empty(regions.haplotypes.begin, haplotype, haplotype_end, "haplotype");
-    pairs += (read_end - read) * (haplotype_end - haplotype);  // below 2^62: both are below 2^31
-    if (pairs > kMost) refuse(fmt::format("there are more than {} pairs; take fewer regions at a time", kMost));
-  });
+  for_each_region(regions,
+                  [&](std::int64_t read, std::int64_t read_end, std::int64_t haplotype, std::int64_t haplotype_end) {
+                    if (read == read_end || haplotype == haplotype_end) return;
+                    require_lengths(reads.begin, read, read_end, "read");
+                    require_lengths(regions.haplotypes.begin, haplotype, haplotype_end, "haplotype");
+                    pairs += (read_end - read) * (haplotype_end - haplotype);  // below 2^62: both are below 2^31
+                    if (pairs > kMost)
+                      refuse(fmt::format("there are more than {} pairs; take fewer regions at a time", kMost));
+                  });
   return pairs;
 }
 
@@ -94,18 +96,19 @@ PairHmmProblem::PairHmmProblem(const PairHmmRegions& given) : regions(given) {
   pairs.reserve(static_cast<std::size_t>(pair_count(given)));
   read_codes = codes(given.reads.bases);
   haplotype_codes = codes(given.haplotypes.bases);
-  for_each_region(given, [&](std::int64_t read, std::int64_t read_end, std::int64_t haplotype, std::int64_t haplotype_end) {
-    for (std::int64_t r = read; r < read_end; ++r)
-      for (std::int64_t h = haplotype; h < haplotype_end; ++h)
-        pairs.push_back({static_cast<std::int32_t>(r), static_cast<std::int32_t>(h)});
-  });
+  for_each_region(given,
+                  [&](std::int64_t read, std::int64_t read_end, std::int64_t haplotype, std::int64_t haplotype_end) {
+                    for (std::int64_t r = read; r < read_end; ++r)
+                      for (std::int64_t h = haplotype; h < haplotype_end; ++h)
+                        pairs.push_back({static_cast<std::int32_t>(r), static_cast<std::int32_t>(h)});
+                  });
   for (std::int64_t p = 0; p < static_cast<std::int64_t>(pairs.size()); ++p) {
     longest_read = std::max(longest_read, rows(p));
     longest_haplotype = std::max(longest_haplotype, columns(p));
   }
 }
 
-PairHmmBytes pairhmm_bytes(const Stream& stream, const PairHmmRegions& regions) {
+PairHmmBytes pairhmm_bytes(Device device, const PairHmmRegions& regions) {
   const auto pairs = static_cast<std::size_t>(pair_count(regions));
   const std::size_t bases = regions.reads.bases.size(), reads = regions.reads.begin.size();
   const std::size_t haplotype_bases = regions.haplotypes.bases.size();
@@ -116,7 +119,7 @@ PairHmmBytes pairhmm_bytes(const Stream& stream, const PairHmmRegions& regions) 
   const std::size_t rows = 32 * (bases + reads);
   PairHmmBytes bytes;
   bytes.host = bases + haplotype_bases + pairs * (sizeof(ReadAndHaplotype) + sizeof(ScaledSum));
-  if (stream.device().kind == DeviceKind::cpu) {
+  if (device.kind == DeviceKind::cpu) {
     std::size_t side_by_side = 0;  // haplotypes of a region, a multiple of 16 of its longest
     for_each_region(regions, [&](std::int64_t, std::int64_t, std::int64_t begin, std::int64_t end) {
       std::int64_t most = 0;
@@ -126,7 +129,7 @@ PairHmmBytes pairhmm_bytes(const Stream& stream, const PairHmmRegions& regions) 
       side_by_side += static_cast<std::size_t>((end - begin + 15) / 16 * 16 * most) * sizeof(std::int32_t);
     });
     const std::size_t groups = 100 * pairs;  // of one lane each, at worst
-    const std::size_t scratch = 7 * 64 * columns * static_cast<std::size_t>(stream.threads());
+    const std::size_t scratch = 7 * 64 * columns * static_cast<std::size_t>(Stream().threads());
     bytes.host += rows + groups + side_by_side + scratch;
   } else {
     constexpr std::size_t kColumnsRoom = 256 << 20;
@@ -143,8 +146,8 @@ PairHmmBytes pairhmm_bytes(const Stream& stream, const PairHmmRegions& regions) 
 void pairhmm(Stream& stream, const PairHmmRegions& regions, std::span<double> likelihoods) {
   const PairHmmProblem problem(regions);
   if (likelihoods.size() != problem.pairs.size())
-    throw Error(ErrorCode::internal, fmt::format("room for {} likelihoods of {} pairs", likelihoods.size(),
-                                                 problem.pairs.size()));
+    throw Error(ErrorCode::internal,
+                fmt::format("room for {} likelihoods of {} pairs", likelihoods.size(), problem.pairs.size()));
   if (problem.pairs.empty()) return;
   std::vector<ScaledSum> sums(problem.pairs.size());
   KIBAN_BACKEND_FOR(stream, pairhmm_sums)(stream, problem, sums);

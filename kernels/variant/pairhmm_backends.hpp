@@ -27,8 +27,9 @@ struct PairHmmProblem {
   explicit PairHmmProblem(const PairHmmRegions& regions);
 
   PairHmmRegions regions;
-  std::vector<std::uint8_t> read_codes, haplotype_codes;  ///< [base] A 1, C 2, G 4, T 8, any other 15: equal if they share a bit
-  std::vector<ReadAndHaplotype> pairs;                    ///< [pair]
+  std::vector<std::uint8_t> read_codes,
+      haplotype_codes;                  ///< [base] A 1, C 2, G 4, T 8, any other 15: equal if they share a bit
+  std::vector<ReadAndHaplotype> pairs;  ///< [pair]
   std::int64_t longest_read = 0, longest_haplotype = 0;
 
   std::int64_t rows(std::int64_t pair) const { return length(regions.reads.begin, pairs[at(pair)].read); }

@@ -1,15 +1,15 @@
-// How a CPU walks it: one pair a lane, so that nothing moves between lanes. Some rows of the read stay in registers while
-// the columns stream by; between strips of rows only S and Ĩ of the last row pass through memory.
+// How a CPU walks it: one pair a lane, so that nothing moves between lanes. Some rows of the read stay in registers
+// while the columns stream by; between strips of rows only S and Ĩ of the last row pass through memory.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/variant/pairhmm_cpu.cpp"
 #include <hwy/foreach_target.h>
 // foreach_target comes first: it includes this file once more for each instruction set.
-#include <hwy/aligned_allocator.h>
 #include <hwy/highway.h>
 
 #include <cmath>
 #include <utility>
 
+#include "kernels/core/array.hpp"
 #include "kernels/core/parallel.hpp"
 #include "kernels/variant/flush_subnormals.hpp"
 #include "kernels/variant/pairhmm_cpu.hpp"
@@ -58,7 +58,8 @@ HWY_ATTR HWY_INLINE Vector fused(Vector a, Vector b, Vector c) {
 template <int rows>
 struct Strip {
   HWY_ALIGN float c[rows][kLanes], r[rows][kLanes], a[rows][kLanes], b[rows][kLanes];
-  HWY_ALIGN float match[rows][kLanes], mismatch[rows][kLanes];  // `match` is the table of priors where the read is shared
+  HWY_ALIGN float match[rows][kLanes],
+      mismatch[rows][kLanes];  // `match` is the table of priors where the read is shared
   HWY_ALIGN std::int32_t code[rows][kLanes];
   HWY_ALIGN float start[rows][kLanes];
 };
@@ -69,15 +70,14 @@ struct Walk {
   std::int64_t columns;
   float* HWY_RESTRICT s;  // [column, lane] of the row above the strip, then of its last
   float* HWY_RESTRICT i;
-  HWY_ALIGN float initial[kLanes];          // D of row 0
-  HWY_ALIGN float carried[kLanes];          // S of the strip's first row in column 0
-  HWY_ALIGN std::int32_t lengths[kLanes];   // of the haplotypes
+  HWY_ALIGN float initial[kLanes];         // D of row 0
+  HWY_ALIGN float carried[kLanes];         // S of the strip's first row in column 0
+  HWY_ALIGN std::int32_t lengths[kLanes];  // of the haplotypes
   HWY_ALIGN float sum_m[kLanes], sum_i[kLanes];
 };
 
 template <bool shares_read>
-HWY_ATTR HWY_INLINE Vector prior(Vector match, const float* mismatch, const std::int32_t* code,
-                                 hn::Vec<Codes> base) {
+HWY_ATTR HWY_INLINE Vector prior(Vector match, const float* mismatch, const std::int32_t* code, hn::Vec<Codes> base) {
   const Floats floats;
   if constexpr (shares_read && KIBAN_PRIOR_TABLE) {
     return hn::TableLookupLanes(match, hn::IndicesFromVec(floats, base));
@@ -159,13 +159,15 @@ HWY_ATTR void fill_strip(const FloatRow* const* from, Strip<rows>& strip) {
 #if KIBAN_PRIOR_TABLE
       // Lane t answers for the code whose lowest bits are t: of 8 lanes, lane 0 for 8 and lane 7 for 15.
       const auto lane = hn::Iota(codes, 0);
-      const auto answers = hn::Lanes(floats) == 8
-                               ? hn::IfThenElse(hn::Eq(lane, hn::Zero(codes)), hn::Set(codes, 8),
-                                                hn::IfThenElse(hn::Eq(lane, hn::Set(codes, 7)), hn::Set(codes, 15), lane))
-                               : lane;
+      const auto answers =
+          hn::Lanes(floats) == 8
+              ? hn::IfThenElse(hn::Eq(lane, hn::Zero(codes)), hn::Set(codes, 8),
+                               hn::IfThenElse(hn::Eq(lane, hn::Set(codes, 7)), hn::Set(codes, 15), lane))
+              : lane;
       const auto equal = hn::Ne(hn::And(code, answers), hn::Zero(codes));
-      hn::Store(hn::IfThenElse(hn::RebindMask(floats, equal), hn::Set(floats, row.match), hn::Set(floats, row.mismatch)),
-                floats, strip.match[k]);
+      hn::Store(
+          hn::IfThenElse(hn::RebindMask(floats, equal), hn::Set(floats, row.match), hn::Set(floats, row.mismatch)),
+          floats, strip.match[k]);
 #else
       hn::Store(hn::Set(floats, row.match), floats, strip.match[k]);
       hn::Store(hn::Set(floats, row.mismatch), floats, strip.mismatch[k]);
@@ -192,7 +194,8 @@ HWY_ATTR void do_strip(const FloatRow* const* from, Walk& walk, bool first, bool
   Strip<rows> strip;
   fill_strip<shares_read>(from, strip);
   if (first)
-    last ? walk_strip<shares_read, rows, true, true>(strip, walk) : walk_strip<shares_read, rows, true, false>(strip, walk);
+    last ? walk_strip<shares_read, rows, true, true>(strip, walk)
+         : walk_strip<shares_read, rows, true, false>(strip, walk);
   else
     last ? walk_strip<shares_read, rows, false, true>(strip, walk)
          : walk_strip<shares_read, rows, false, false>(strip, walk);
@@ -201,15 +204,23 @@ HWY_ATTR void do_strip(const FloatRow* const* from, Walk& walk, bool first, bool
 template <bool shares_read>
 HWY_ATTR void strip_of(int rows, const FloatRow* const* from, Walk& walk, bool first, bool last) {
   switch (rows) {
-    case 1: return do_strip<shares_read, 1>(from, walk, first, last);
-    case 2: return do_strip<shares_read, 2>(from, walk, first, last);
-    case 3: return do_strip<shares_read, 3>(from, walk, first, last);
-    case 4: return do_strip<shares_read, 4>(from, walk, first, last);
+    case 1:
+      return do_strip<shares_read, 1>(from, walk, first, last);
+    case 2:
+      return do_strip<shares_read, 2>(from, walk, first, last);
+    case 3:
+      return do_strip<shares_read, 3>(from, walk, first, last);
+    case 4:
+      return do_strip<shares_read, 4>(from, walk, first, last);
 #if HWY_TARGET <= HWY_AVX3
-    case 5: return do_strip<shares_read, 5>(from, walk, first, last);
-    case 6: return do_strip<shares_read, 6>(from, walk, first, last);
-    case 7: return do_strip<shares_read, 7>(from, walk, first, last);
-    case 8: return do_strip<shares_read, 8>(from, walk, first, last);
+    case 5:
+      return do_strip<shares_read, 5>(from, walk, first, last);
+    case 6:
+      return do_strip<shares_read, 6>(from, walk, first, last);
+    case 7:
+      return do_strip<shares_read, 7>(from, walk, first, last);
+    case 8:
+      return do_strip<shares_read, 8>(from, walk, first, last);
 #endif
   }
 }
@@ -257,22 +268,18 @@ HWY_ATTR void transpose_codes(const PairHmmProblem& problem, const std::int32_t*
   }
 }
 
-/// Memory of one thread.
+/// Memory of one thread.   [column, lane]
 struct Scratch {
-  hwy::AlignedFreeUniquePtr<float[]> s, i;
-  hwy::AlignedFreeUniquePtr<std::int32_t[]> codes;
-  explicit Scratch(std::int64_t columns)
-      : s(hwy::AllocateAligned<float>(static_cast<std::size_t>(columns) * kLanes)),
-        i(hwy::AllocateAligned<float>(static_cast<std::size_t>(columns) * kLanes)),
-        codes(hwy::AllocateAligned<std::int32_t>(static_cast<std::size_t>(columns) * kLanes)) {}
+  Array<float, 2> s, i;
+  Array<std::int32_t, 2> codes;
+  explicit Scratch(std::int64_t columns) : s({columns, kLanes}), i({columns, kLanes}), codes({columns, kLanes}) {}
 };
 
-HWY_ATTR void sum_group(const PairHmmProblem& problem, const LaneGroup& group, RowTable& table,
-                        const LaneGroups& groups, const std::int32_t* shared_codes, Scratch& scratch,
-                        std::span<ScaledSum> sums) {
-  Walk walk;
-  walk.s = scratch.s.get();
-  walk.i = scratch.i.get();
+/// Before the first row. Returns the rows of the longest read, without row 0.
+HWY_ATTR std::int64_t begin_walk(const PairHmmProblem& problem, const LaneGroup& group, const LaneGroups& groups,
+                                 const std::int32_t* shared_codes, Scratch& scratch, Walk& walk) {
+  walk.s = scratch.s.host().data;
+  walk.i = scratch.i.host().data;
   walk.columns = 0;
   std::int64_t most_rows = 0;
   std::int32_t haplotypes[kLanes];
@@ -289,41 +296,48 @@ HWY_ATTR void sum_group(const PairHmmProblem& problem, const LaneGroup& group, R
   if (group.shares_read) {
     walk.codes = shared_codes + groups.haplotypes[static_cast<std::size_t>(group.shared_codes)].begin;
   } else {
-    transpose_codes(problem, haplotypes, walk.columns, 15, scratch.codes.get());
-    walk.codes = scratch.codes.get();
+    transpose_codes(problem, haplotypes, walk.columns, 15, scratch.codes.host().data);
+    walk.codes = scratch.codes.host().data;
   }
-  const std::int64_t rows = most_rows + 1;
-  const std::int64_t strips = (rows + kStripRows - 1) / kStripRows;
-  std::int64_t row = 0;
-  for (std::int64_t strip = 0; strip < strips; ++strip) {
+  return most_rows;
+}
+
+/// Rows [row, end) of a lane, row 0 among them. Lanes end together: a read with fewer rows than others, by `missing`,
+/// begins with padding, which is made in `padded`.
+HWY_ATTR const FloatRow* lane_rows(const FloatRow* own, std::int64_t missing, std::int64_t row, std::int64_t end,
+                                   FloatRow* padded) {
+  if (row >= missing) return own + (row - missing);
+  for (std::int64_t k = row; k < end; ++k) padded[k - row] = k < missing ? padding_row() : own[k - missing];
+  return padded;
+}
+
+HWY_ATTR void sum_group(const PairHmmProblem& problem, const LaneGroup& group, RowTable& table,
+                        const LaneGroups& groups, const std::int32_t* shared_codes, Scratch& scratch,
+                        std::span<ScaledSum> sums) {
+  Walk walk;
+  const std::int64_t most_rows = begin_walk(problem, group, groups, shared_codes, scratch, walk);
+  const std::int64_t rows = most_rows + 1, strips = (rows + kStripRows - 1) / kStripRows;
+  const std::size_t lanes = group.shares_read ? 1 : kLanes;
+  for (std::int64_t strip = 0, row = 0; strip < strips; ++strip) {
     const std::int64_t end = rows * (strip + 1) / strips;
-    // Lanes end together: a read with fewer rows begins with padding.
     FloatRow padded[kLanes][kStripRows];
     const FloatRow* from[kLanes];
-    for (std::size_t lane = 0; lane < (group.shares_read ? 1 : kLanes); ++lane) {
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
       const std::int32_t pair = group.pairs[lane];
-      const std::int64_t missing = most_rows - problem.rows(pair);
-      const FloatRow* const own = table.of(problem.pairs[static_cast<std::size_t>(pair)].read);
-      if (row >= missing) {
-        from[lane] = own + (row - missing);
-        continue;
-      }
-      for (std::int64_t k = row; k < end; ++k) padded[lane][k - row] = k < missing ? padding_row() : own[k - missing];
-      from[lane] = padded[lane];
+      from[lane] = lane_rows(table.of(problem.pairs[static_cast<std::size_t>(pair)].read),
+                             most_rows - problem.rows(pair), row, end, padded[lane]);
     }
-    const auto count = static_cast<int>(end - row);
-    if (group.shares_read)
-      strip_of<true>(count, from, walk, strip == 0, strip + 1 == strips);
-    else
-      strip_of<false>(count, from, walk, strip == 0, strip + 1 == strips);
+    const auto walk_rows = group.shares_read ? &strip_of<true> : &strip_of<false>;
+    walk_rows(static_cast<int>(end - row), from, walk, strip == 0, strip + 1 == strips);
     row = end;
   }
-  for (std::int32_t lane = 0; lane < group.count; ++lane) {
-    const auto pair = static_cast<std::size_t>(group.pairs[static_cast<std::size_t>(lane)]);
-    const auto last = static_cast<std::size_t>(
-        problem.regions.reads.begin[static_cast<std::size_t>(problem.pairs[pair].read) + 1] - 1);
+  for (std::size_t lane = 0; lane < static_cast<std::size_t>(group.count); ++lane) {
+    const auto pair = static_cast<std::size_t>(group.pairs[lane]);
+    const auto read = static_cast<std::size_t>(problem.pairs[pair].read);
+    const auto last = static_cast<std::size_t>(problem.regions.reads.begin[read + 1] - 1);
     const double insertion = phred_table().probability[problem.regions.reads.insertion_quality[last]];
-    sums[pair] = {static_cast<double>(walk.sum_m[lane]) + insertion * static_cast<double>(walk.sum_i[lane]), kFloatExponent};
+    sums[pair] = {static_cast<double>(walk.sum_m[lane]) + insertion * static_cast<double>(walk.sum_i[lane]),
+                  kFloatExponent};
   }
 }
 
@@ -337,19 +351,21 @@ void float_walk(Stream& stream, const PairHmmProblem& problem, std::span<ScaledS
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t read = begin; read < end; ++read) make_rows(table, read);
                });
-  const auto shared_codes = hwy::AllocateAligned<std::int32_t>(static_cast<std::size_t>(groups.codes) + kLanes);
-  parallel_for(stream, static_cast<std::int64_t>(groups.haplotypes.size()), 4, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t g = begin; g < end; ++g) {
-      const LaneHaplotypes& side_by_side = groups.haplotypes[static_cast<std::size_t>(g)];
-      transpose_codes(problem, side_by_side.haplotypes.data(), side_by_side.columns, kSharedBits,
-                      shared_codes.get() + side_by_side.begin);
-    }
-  });
+  Array<std::int32_t, 1> shared({groups.codes});
+  std::int32_t* const shared_codes = shared.host().data;
+  parallel_for(stream, static_cast<std::int64_t>(groups.haplotypes.size()), 4,
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t g = begin; g < end; ++g) {
+                   const LaneHaplotypes& side_by_side = groups.haplotypes[static_cast<std::size_t>(g)];
+                   transpose_codes(problem, side_by_side.haplotypes.data(), side_by_side.columns, kSharedBits,
+                                   shared_codes + side_by_side.begin);
+                 }
+               });
   parallel_for(stream, static_cast<std::int64_t>(groups.groups.size()), 1, [&](std::int64_t begin, std::int64_t end) {
     const FlushSubnormals flushing;
     Scratch scratch(problem.longest_haplotype);
     for (std::int64_t g = begin; g < end; ++g)
-      sum_group(problem, groups.groups[static_cast<std::size_t>(g)], table, groups, shared_codes.get(), scratch, sums);
+      sum_group(problem, groups.groups[static_cast<std::size_t>(g)], table, groups, shared_codes, scratch, sums);
   });
 }
 
@@ -371,7 +387,8 @@ void pairhmm_sums(Stream& stream, const PairHmmProblem& problem, std::span<Scale
   std::vector<std::int32_t> again;
   for (std::int32_t p = 0; p < static_cast<std::int32_t>(problem.pairs.size()); ++p)
     if (problem.rows(p) > kFloatRows || !(sums[static_cast<std::size_t>(p)].total >= kLeastFloatSum) ||
-        sums[static_cast<std::size_t>(p)].total > kMostFloatSum) again.push_back(p);
+        sums[static_cast<std::size_t>(p)].total > kMostFloatSum)
+      again.push_back(p);
   double_sums(stream, problem, again, sums);
 }
 

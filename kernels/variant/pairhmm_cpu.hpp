@@ -13,9 +13,9 @@ inline constexpr std::int64_t kMostLanes = 16;
 /// As many pairs as a vector has lanes (the last one repeated where there are fewer), one a lane.
 struct LaneGroup {
   std::array<std::int32_t, kMostLanes> pairs{};
-  std::int32_t count = 0;         ///< pairs that are not repetitions
-  bool shares_read = false;       ///< all have the same read, whose rows are then loaded once for all lanes
-  std::int64_t shared_codes = -1; ///< where the group's haplotypes lie, transposed, among those of shared groups
+  std::int32_t count = 0;          ///< pairs that are not repetitions
+  bool shares_read = false;        ///< all have the same read, whose rows are then loaded once for all lanes
+  std::int64_t shared_codes = -1;  ///< where the group's haplotypes lie, transposed, among those of shared groups
 };
 
 /// Haplotypes side by side, that several groups share.

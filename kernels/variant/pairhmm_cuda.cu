@@ -78,8 +78,9 @@ KIBAN_DEVICE int warp_max(int value) {
   return value;
 }
 
-/// `threads` threads a pair, up to threads * rows rows, row 0 among them; the last row is always the last thread's last, and
-/// what is too much above row 0 is padding.   order [count] pairs of this size, those of like columns side by side
+/// `threads` threads a pair, up to threads * rows rows, row 0 among them; the last row is always the last thread's
+/// last, and what is too much above row 0 is padding.   order [count] pairs of this size, those of like columns side by
+/// side
 template <int threads, int rows>
 __global__ void __launch_bounds__(kBlock)
     sum_in_float(const __grid_constant__ OnDevice on, const std::int32_t* order, std::int64_t count) {
@@ -158,8 +159,8 @@ constexpr int kDoubleRows = 4, kStripRows = kDoubleRows * static_cast<int>(kWarp
 
 /// A warp a pair, strip by strip: the long, and those whose float sum cannot be relied on.
 ///   between [warp, 2, most_columns]  one is read while the other is written
-__global__ void __launch_bounds__(kBlock)
-    sum_in_double(const __grid_constant__ OnDevice on, std::int64_t count, DoubleCell* between, std::int64_t most_columns) {
+__global__ void __launch_bounds__(kBlock) sum_in_double(const __grid_constant__ OnDevice on, std::int64_t count,
+                                                        DoubleCell* between, std::int64_t most_columns) {
   const std::int64_t warp = (static_cast<std::int64_t>(blockIdx.x) * kBlock + threadIdx.x) / kWarp;
   const std::int64_t warps = static_cast<std::int64_t>(gridDim.x) * (kBlock / kWarp);
   const int lane = static_cast<int>(threadIdx.x % kWarp);
@@ -167,7 +168,8 @@ __global__ void __launch_bounds__(kBlock)
   for (std::int64_t index = warp; index < count; index += warps) {
     const ReadAndHaplotype pair = on.pairs[index];
     const std::int64_t own_rows = on.row_count(pair);
-    if (own_rows <= kFloatRows && on.sums[index].total >= kLeastFloatSum && on.sums[index].total <= kMostFloatSum) continue;
+    if (own_rows <= kFloatRows && on.sums[index].total >= kLeastFloatSum && on.sums[index].total <= kMostFloatSum)
+      continue;
     const auto columns = static_cast<int>(on.column_count(pair));
     const std::uint8_t* const haplotype = on.haplotype(pair);
     const std::int64_t strips = (own_rows + kStripRows - 1) / kStripRows;
@@ -289,8 +291,8 @@ struct RowClass {
 }  // namespace
 
 void pairhmm_sums(Stream& stream, const PairHmmProblem& problem, std::span<ScaledSum> sums) {
-  const RowClass classes[] = {{8 * 4, &sum_in_float<8, 4>, 8},     {8 * 8, &sum_in_float<8, 8>, 8},
-                              {16 * 7, &sum_in_float<16, 7>, 16},  {16 * 10, &sum_in_float<16, 10>, 16},
+  const RowClass classes[] = {{8 * 4, &sum_in_float<8, 4>, 8},      {8 * 8, &sum_in_float<8, 8>, 8},
+                              {16 * 7, &sum_in_float<16, 7>, 16},   {16 * 10, &sum_in_float<16, 10>, 16},
                               {16 * 16, &sum_in_float<16, 16>, 16}, {32 * 17, &sum_in_float<32, 17>, 32}};
   const auto count = static_cast<std::int64_t>(problem.pairs.size());
   const Reads& reads = problem.regions.reads;
@@ -311,8 +313,8 @@ void pairhmm_sums(Stream& stream, const PairHmmProblem& problem, std::span<Scale
   on.sums = uploads.room<ScaledSum>(sums.size());
   zero_bytes(stream, on.sums, stream.device(), sums.size_bytes());
 
-  gpu::launch(stream, dim3(static_cast<unsigned>(std::min<std::int64_t>(read_count, 1 << 16))), dim3(kBlock), &make_rows, on,
-              read_count);
+  gpu::launch(stream, dim3(static_cast<unsigned>(std::min<std::int64_t>(read_count, 1 << 16))), dim3(kBlock),
+              &make_rows, on, read_count);
   std::array<std::vector<std::int32_t>, std::size(classes)> orders;
   for (std::int32_t p = 0; p < static_cast<std::int32_t>(count); ++p)
     for (std::size_t k = 0; k < std::size(classes); ++k)
@@ -323,7 +325,8 @@ void pairhmm_sums(Stream& stream, const PairHmmProblem& problem, std::span<Scale
   for (std::size_t k = 0; k < std::size(classes); ++k) {
     std::vector<std::int32_t>& order = orders[k];
     if (order.empty()) continue;
-    std::ranges::stable_sort(order, [&](std::int32_t x, std::int32_t y) { return problem.columns(x) < problem.columns(y); });
+    std::ranges::stable_sort(order,
+                             [&](std::int32_t x, std::int32_t y) { return problem.columns(x) < problem.columns(y); });
     const auto pairs = static_cast<std::int64_t>(order.size());
     gpu::launch(stream, dim3(gpu::blocks_for(pairs * classes[k].threads, kBlock)), dim3(kBlock), classes[k].kernel, on,
                 uploads.copy_of(std::span<const std::int32_t>(order)), pairs);

@@ -4,12 +4,12 @@
 #define HWY_TARGET_INCLUDE "kernels/variant/pairhmm_double_cpu.cpp"
 #include <hwy/foreach_target.h>
 // foreach_target comes first: it includes this file once more for each instruction set.
-#include <hwy/aligned_allocator.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/core/array.hpp"
 #include "kernels/core/parallel.hpp"
 #include "kernels/variant/pairhmm_cpu.hpp"
 
@@ -42,15 +42,20 @@ HWY_ATTR HWY_INLINE Vector fused(Vector a, Vector b, Vector c) {
 #endif
 }
 
-/// Pairs side by side. A row replaces the one above it in `m`, `i`, `d` [column, lane].
+/// Pairs side by side. A row replaces the one above it in `m`, `i`, `d`.   [column, lane]
 struct Walk {
-  hwy::AlignedFreeUniquePtr<double[]> m, i, d, codes;
+  Array<double, 2> m_room, i_room, d_room;
+  Array<std::int64_t, 2> codes_room;
+  double* m = m_room.host().data;
+  double* i = i_room.host().data;
+  double* d = d_room.host().data;
+  std::int64_t* codes = codes_room.host().data;
   std::int64_t columns = 0;
   explicit Walk(std::int64_t most_columns)
-      : m(room(most_columns)), i(room(most_columns)), d(room(most_columns)), codes(room(most_columns)) {}
-  static hwy::AlignedFreeUniquePtr<double[]> room(std::int64_t columns) {
-    return hwy::AllocateAligned<double>(static_cast<std::size_t>(columns) * kLanes);
-  }
+      : m_room({most_columns, kStride}),
+        i_room({most_columns, kStride}),
+        d_room({most_columns, kStride}),
+        codes_room({most_columns, kStride}) {}
 };
 
 struct LaneRow {
@@ -74,9 +79,9 @@ HWY_ATTR void walk_row(const LaneRow& row, Walk& walk, Vector d_start) {
   Vector m_corner = hn::Zero(doubles), i_corner = hn::Zero(doubles), d_corner = d_start;
   for (std::int64_t j = 0; j < walk.columns; ++j) {
     const std::int64_t at = j * kStride;
-    const Vector m_above = hn::Load(doubles, walk.m.get() + at), i_above = hn::Load(doubles, walk.i.get() + at);
-    const Vector d_above = hn::Load(doubles, walk.d.get() + at);
-    const auto base = hn::BitCast(integers, hn::Load(doubles, walk.codes.get() + at));
+    const Vector m_above = hn::Load(doubles, walk.m + at), i_above = hn::Load(doubles, walk.i + at);
+    const Vector d_above = hn::Load(doubles, walk.d + at);
+    const auto base = hn::Load(integers, walk.codes + at);
     const auto equal = hn::RebindMask(doubles, hn::Ne(hn::And(base, code), hn::Zero(integers)));
     const Vector gaps = hn::Mul(hn::Add(i_corner, d_corner), from_gap);
     const Vector m = hn::Mul(hn::IfThenElse(equal, match, mismatch), fused(m_corner, mm, gaps));
@@ -84,9 +89,9 @@ HWY_ATTR void walk_row(const LaneRow& row, Walk& walk, Vector d_start) {
     const Vector d = fused(m_left, deletion, hn::Mul(d_left, c));
     m_corner = m_above, i_corner = i_above, d_corner = d_above;
     m_left = m, d_left = d;
-    hn::Store(hn::IfThenElseZero(counts, m), doubles, walk.m.get() + at);
-    hn::Store(hn::IfThenElseZero(counts, i), doubles, walk.i.get() + at);
-    hn::Store(hn::IfThenElse(counts, d, d_above), doubles, walk.d.get() + at);
+    hn::Store(hn::IfThenElseZero(counts, m), doubles, walk.m + at);
+    hn::Store(hn::IfThenElseZero(counts, i), doubles, walk.i + at);
+    hn::Store(hn::IfThenElse(counts, d, d_above), doubles, walk.d + at);
   }
 }
 
@@ -119,8 +124,7 @@ HWY_ATTR void sum_pairs(const PairHmmProblem& problem, std::span<const std::int3
     const std::uint8_t* const codes = problem.haplotype_codes.data() + problem.regions.haplotypes.begin[h];
     for (std::int64_t j = 0; j < walk.columns; ++j) {
       const std::size_t at = static_cast<std::size_t>(j * kStride) + lane;
-      const std::int64_t code = j < columns[lane] ? codes[j] : 0;
-      hwy::CopyBytes<sizeof code>(&code, &walk.codes[at]);
+      walk.codes[at] = j < columns[lane] ? codes[j] : 0;
       walk.m[at] = walk.i[at] = 0;
       walk.d[at] = start[lane];
     }

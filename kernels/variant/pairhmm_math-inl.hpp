@@ -1,7 +1,8 @@
 // The mathematics, once, for host and device. No include guard: every backend includes it into a namespace of its own,
 // where KIBAN_HD says how its functions are compiled. No product feeds a sum, so no compiler can fuse them.
 
-/// A row (base i of a read) in float. With M = P S, I = ins Ĩ and D = del D̃ a cell takes five operations instead of nine:
+/// A row (base i of a read) in float. With M = P S, I = ins Ĩ and D = del D̃ a cell takes five operations instead of
+/// nine:
 ///   M[i,j] = P(i,j) S[i,j-1]          P = prior mm(i)
 ///   D̃[i,j] = c(i) D̃[i,j-1] + M[i,j-1]
 /// and for the next row
@@ -65,8 +66,12 @@ struct DoubleRow {
 
 KIBAN_HD inline DoubleRow double_row(const double* phred, RowQualities now) {
   const double error = phred[now.base], c = phred[now.gap];
-  return {1.0 - error,   error / 3.0,         match_transition(phred[now.insertion], phred[now.deletion]),
-          1.0 - c,       phred[now.insertion], phred[now.deletion],
+  return {1.0 - error,
+          error / 3.0,
+          match_transition(phred[now.insertion], phred[now.deletion]),
+          1.0 - c,
+          phred[now.insertion],
+          phred[now.deletion],
           c};
 }
 

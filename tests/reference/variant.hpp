@@ -13,8 +13,8 @@ struct Read {
   std::vector<std::uint8_t> base_quality, insertion_quality, deletion_quality, gap_quality;
 };
 
-/// log10 of the likelihood of a read given a haplotype, see kernels/variant/pairhmm.hpp. In logarithms where a long double
-/// (10^-4932) does not reach.
+/// log10 of the likelihood of a read given a haplotype, see kernels/variant/pairhmm.hpp. In logarithms where a long
+/// double (10^-4932) does not reach.
 double pairhmm(const Read& read, const std::string& haplotype);
 
 }  // namespace kiban::reference

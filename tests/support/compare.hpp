@@ -2,11 +2,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
-#include <filesystem>
 #include <limits>
 #include <numbers>
-#include <optional>
 #include <random>
 #include <string>
 #include <type_traits>
@@ -120,16 +117,6 @@ inline std::string test_name(Device device) {
   std::string text = name(device);
   std::erase_if(text, [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); });
   return text;
-}
-
-/// A file of the test data, or nothing where it is missing: $KIBAN_TEST_DATA, else ../shared/data beside the
-/// repository.
-inline std::optional<std::filesystem::path> test_data(const std::string& relative) {
-  const char* set = std::getenv("KIBAN_TEST_DATA");
-  const std::filesystem::path root =
-      set ? std::filesystem::path(set) : std::filesystem::path(KIBAN_SOURCE).parent_path() / "shared" / "data";
-  const std::filesystem::path path = root / relative;
-  return std::filesystem::exists(path) ? std::optional(path) : std::nullopt;
 }
 
 }  // namespace kiban::test

@@ -59,6 +59,65 @@ def scan_argument(given: Any, name: str) -> Any:
     raise _not_taken(name, given, "a dict of counts, flats, darks and angles_deg, or a path")
 
 
+def pairs_argument(given: Any, name: str) -> Any:
+    """Reads and haplotypes of one region; or a path.
+
+    A read is its bases (str or bytes), and its base, insertion, deletion and gap-continuation qualities (a number, or one
+    a base); a haplotype is its bases.
+    """
+    if isinstance(given, (str, os.PathLike)):
+        return os.fspath(given)
+    if not isinstance(given, Mapping) or set(given) != {"reads", "haplotypes"}:
+        raise _not_taken(name, given, "a dict of reads and haplotypes, or a path")
+    reads, haplotypes = list(given["reads"]), [_letters(bases) for bases in given["haplotypes"]]
+    columns: list[list[numpy.ndarray]] = [[], [], [], [], []]
+    for at, read in enumerate(reads):
+        if isinstance(read, (str, bytes)) or len(read) != len(columns):
+            raise Error(f"{name}: read {at} is not its bases and four kinds of qualities", ErrorCode.usage)
+        bases = _letters(read[0])
+        columns[0].append(bases)
+        for kind, qualities in enumerate(read[1:], start=1):
+            columns[kind].append(_qualities(qualities, len(bases), f"{name}: read {at}"))
+    kinds = ("bases", "base_quality", "insertion_quality", "deletion_quality", "gap_quality")
+    arrays = {kind: _joined(column) for kind, column in zip(kinds, columns)}
+    return arrays | {
+        "haplotype_bases": _joined(haplotypes), "read_begin": _begins(columns[0]), "haplotype_begin": _begins(haplotypes),
+        "reads_begin": numpy.array([0, len(reads)], numpy.int64),
+        "haplotypes_begin": numpy.array([0, len(haplotypes)], numpy.int64),
+    }
+
+
+def _letters(bases: Any) -> numpy.ndarray:
+    if isinstance(bases, str):
+        bases = bases.encode("ascii", "replace")
+    return numpy.frombuffer(bases, numpy.uint8)
+
+
+def _qualities(given: Any, count: int, where: str) -> numpy.ndarray:
+    """One a base; a number stands for all of them."""
+    values = numpy.frombuffer(given, numpy.uint8) if isinstance(given, bytes) else numpy.asarray(given)
+    if values.ndim == 0:
+        values = numpy.full(count, values)
+    known = values.shape == (count,) and (count == 0 or values.dtype.kind in "iu")
+    if not known or (count and not 0 <= values.min() <= values.max() <= 254):
+        raise Error(f"{where}: qualities are whole numbers from 0 to 254, one a base or one for all", ErrorCode.input)
+    return values.astype(numpy.uint8)
+
+
+def _joined(arrays: list[numpy.ndarray]) -> numpy.ndarray:
+    return numpy.concatenate(arrays) if arrays else numpy.empty(0, numpy.uint8)
+
+
+def _begins(arrays: list[numpy.ndarray]) -> numpy.ndarray:
+    return numpy.cumsum([0, *map(len, arrays)], dtype=numpy.int64)
+
+
+def converter(kind: str) -> Callable[[Any, str], Any]:
+    """What makes of an input's argument that which the extension takes."""
+    special = {"geometry": geometry_argument, "pairs": pairs_argument, "scan": scan_argument}
+    return special.get(kind, image_argument)
+
+
 def target_argument(given: Any, name: str) -> Any:
     """None for new memory, or an array that the result fills."""
     if given is None:

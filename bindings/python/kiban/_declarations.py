@@ -14,14 +14,17 @@ from . import _kiban
 RUN_OPTIONS = ("device", "threads", "progress")
 QUEUE_OPTIONS = ("priority", "key", "after", "timeout_s", "submitter", "tags")
 
-_PORT_TYPES = {"volume": "VolumeLike", "projections": "VolumeLike", "geometry": "GeometryLike", "scan": "ScanLike"}
+_PORT_TYPES = {"volume": "VolumeLike", "projections": "VolumeLike", "geometry": "GeometryLike", "scan": "ScanLike",
+               "pairs": "PairsLike"}
 _PORT_WORDS = {
     "volume": "Volume, array [z,y,x], or path",
     "projections": "Volume, array [view,row,column], or path",
     "geometry": "Geometry, or path",
     "scan": "dict of counts, flats, darks, angles_deg (arrays), or path",
+    "pairs": "dict of reads and haplotypes, or path",
 }
-_RESULT_TYPES = {"volume": "Volume", "projections": "Volume", "geometry": "Geometry"}
+_RESULT_TYPES = {"volume": "Volume", "projections": "Volume", "geometry": "Geometry",
+                 "likelihoods": "numpy.ndarray"}
 _PARAMETER_TYPES = {
     "integer": "int",
     "real": "float",

@@ -16,12 +16,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from . import _declarations
-from ._calls import geometry_argument, image_argument, in_python, scan_argument
+from ._calls import converter, in_python
 from ._error import Error, ErrorCode
 from ._kiban import run as _run
 from ._source import module_source
-
-_CONVERSIONS = {"geometry": geometry_argument, "scan": scan_argument}
 
 
 def operations() -> dict[str, dict[str, Any]]:
@@ -133,7 +131,7 @@ def path_argument(given: Any, name: str) -> str:
 
 
 def _argument(port: _declarations.Port, given: Any) -> Any:
-    convert = _CONVERSIONS.get(port.kind, image_argument) if port.is_input else path_argument
+    convert = converter(port.kind) if port.is_input else path_argument
     return convert(given, port.python)
 
 

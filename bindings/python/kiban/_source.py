@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
+from ._calls import converter
 from ._declarations import Operation, Parameter, Port
 
 _WIDTH = 116
@@ -14,8 +15,10 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from kiban._calls import call, geometry_argument, image_argument, scan_argument, target_argument
-from kiban._types import Filled, GeometryLike, Integers3, Progress, Reals3, ScanLike, VolumeLike
+import numpy
+
+from kiban._calls import call, geometry_argument, image_argument, pairs_argument, scan_argument, target_argument
+from kiban._types import Filled, GeometryLike, Integers3, PairsLike, Progress, Reals3, ScanLike, VolumeLike
 from kiban._kiban import Geometry
 from kiban._volume import Volume
 '''
@@ -29,7 +32,6 @@ _RUN_OPTIONS = {
         "the run.",
     ),
 }
-_CONVERSION = {"geometry": "geometry_argument", "scan": "scan_argument"}
 
 
 def module_source(field: str, operations: Iterable[Operation]) -> str:
@@ -135,7 +137,7 @@ def _body(operation: Operation) -> str:
 
 
 def _converted(port: Port) -> str:
-    return f"{_CONVERSION.get(port.kind, 'image_argument')}({port.python}, {port.python!r})"
+    return f"{converter(port.kind).__name__}({port.python}, {port.python!r})"
 
 
 def _docstring(operation: Operation) -> str:

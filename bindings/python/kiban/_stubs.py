@@ -12,7 +12,9 @@ from ._source import stub_source
 
 _FIELD = """from typing import Literal, NamedTuple
 
-from ._types import Filled, GeometryLike, Integers3, Progress, Reals3, ScanLike, VolumeLike
+import numpy
+
+from ._types import Filled, GeometryLike, Integers3, PairsLike, Progress, Reals3, ScanLike, VolumeLike
 from ._volume import Volume
 """
 

@@ -8,6 +8,7 @@
 #include "kernels/core/simd.hpp"
 #include "tests/bindings/cli/kiban_command.hpp"
 #include "tests/support/compare.hpp"
+#include "tests/support/test_data.hpp"
 
 namespace kiban::test {
 namespace {

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
+
 #include "engine/operations/standard.hpp"
 #include "engine/registry.hpp"
 #include "engine/runner.hpp"
@@ -59,6 +62,21 @@ TEST_P(OperationOnDevice, SkeletonAffine) {
   const std::vector<float> values = test::uniform(3 * 5 * 7, 3);
   io::write_image(folder_ / "in.mha", grid, {values.data(), grid.shape});
   expect_same("skeleton.affine", {{"input", folder_ / "in.mha"}, {"scale", "3"}, {"offset", "0.1"}}, "output", 1e-6);
+}
+
+TEST_P(OperationOnDevice, ScorePairs) {
+  std::ofstream(folder_ / "pairs.txt") << "2 2\nACGTN IIII! NNNN! NNNN! ++++!\nTT 55 KK KK +5\nACGTTACG\nTTT\n"
+                                       << "1 1\nA ! ~ ~ ~\nA\n";
+  Texts given{{"pairs", folder_ / "pairs.txt"}};
+  std::string results[2];
+  for (const Device device : {Device{}, GetParam()}) {
+    given["likelihoods"] = folder_ / (name(device) + ".txt");
+    EXPECT_EQ(run_on(device, "variant.pairhmm", given).device, name(device));
+    results[device == Device{} ? 0 : 1] = test::read_text(given["likelihoods"]);
+  }
+  EXPECT_EQ(std::count(results[0].begin(), results[0].end(), '\n'), 5);
+  EXPECT_TRUE(results[0].ends_with("\n-inf\n")) << results[0];
+  EXPECT_EQ(results[GetParam() == Device{} ? 0 : 1], results[0]);
 }
 
 TEST_P(OperationOnDevice, SimulateAPhantom) {

@@ -79,8 +79,8 @@ TEST(SqliteMaintenance, ABackupIsTheQueueAsItWasAndLaterResultsAreListed) {
   EXPECT_EQ(run_one(*queue).id, open);
 }
 
-/// A restore that is killed at any step: nobody opens, let alone makes, a queue there until it was done again, and the old
-/// store lies with its journal.
+/// A restore that is killed at any step: nobody opens, let alone makes, a queue there until it was done again, and the
+/// old store lies with its journal.
 TEST(SqliteMaintenance, ARestoreThatIsKilledIsDoneAgain) {
   for (int step = 0; step < 5; ++step) {
     SqliteStand stand;

@@ -5,6 +5,7 @@
 #include "tests/io/scratch.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/process.hpp"
+#include "tests/support/test_data.hpp"
 
 namespace kiban::test {
 namespace {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "io/dicom_reader.hpp"
+#include "io/genome/pairhmm_text.hpp"
 #include "io/geometry/rtk_xml.hpp"
 #include "io/hdf5/exchange_file.hpp"
 #include "io/image/image_file.hpp"
@@ -129,6 +130,12 @@ std::vector<Kind> kinds(const fs::path& folder) {
                      const kiban::io::DicomReader& reader = kiban::io::dicom_reader();
                      reader.values(path, {reader.tag("Modality"), reader.tag("BodyPartExamined"), reader.tag("Rows"),
                                           reader.tag("TransferSyntaxUID")});
+                   }});
+  kinds.push_back({"pairs.txt",
+                   "2 2\nACGTN IIII! NNNN! NNNN! ++++!\nTT 55 KK KK +5\nACGTTACG\nTTT\n\n1 1\nA ! ~ ~ ~\nA\n",
+                   [](const fs::path& path) {
+                     kiban::io::PairHmmTextReader reader(path);
+                     while (!reader.next(1).empty()) continue;
                    }});
   return kinds;
 }

@@ -13,6 +13,7 @@
 #include "tests/io/image/pattern.hpp"
 #include "tests/io/scratch.hpp"
 #include "tests/support/compare.hpp"
+#include "tests/support/test_data.hpp"
 
 namespace kiban::io {
 namespace {

@@ -5,6 +5,7 @@
 #include "kernels/ct/filtered_backprojection.hpp"
 #include "kernels/ct/joseph.hpp"
 #include "tests/support/compare.hpp"
+#include "tests/support/test_data.hpp"
 
 namespace kiban::ct {
 namespace {

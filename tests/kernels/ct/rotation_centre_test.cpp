@@ -13,6 +13,7 @@
 #include "io/image/image_file.hpp"
 #include "kernels/ct/flat_field.hpp"
 #include "tests/support/compare.hpp"
+#include "tests/support/test_data.hpp"
 
 namespace kiban::ct {
 namespace {

@@ -13,7 +13,9 @@ namespace kiban::variant::test {
 class Batch {
  public:
   void add(const std::vector<reference::Read>& reads, const std::vector<std::string>& haplotypes) {
-    const auto append = [](std::vector<std::uint8_t>& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+    const auto append = [](std::vector<std::uint8_t>& to, const auto& from) {
+      to.insert(to.end(), from.begin(), from.end());
+    };
     for (const reference::Read& read : reads) {
       append(bases_, read.bases);
       append(base_quality_, read.base_quality);
@@ -45,7 +47,8 @@ class Batch {
   }
 
  private:
-  std::vector<std::uint8_t> bases_, base_quality_, insertion_quality_, deletion_quality_, gap_quality_, haplotype_bases_;
+  std::vector<std::uint8_t> bases_, base_quality_, insertion_quality_, deletion_quality_, gap_quality_,
+      haplotype_bases_;
   std::vector<std::int64_t> read_begin_{0}, haplotype_begin_{0}, reads_begin_{0}, haplotypes_begin_{0};
 };
 

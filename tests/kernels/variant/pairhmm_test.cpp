@@ -49,7 +49,8 @@ std::vector<Case> short_cases() {
     cases.push_back(item);
   }
   Case lengths{"Lengths", {}, relatives(make, 140, 3)};  // around rows of a strip, of a thread, of a class
-  for (const std::int64_t rows : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 30, 31, 32, 33, 62, 63, 64, 65, 110, 111, 112, 113})
+  for (const std::int64_t rows :
+       {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 30, 31, 32, 33, 62, 63, 64, 65, 110, 111, 112, 113})
     lengths.reads.push_back(make.read(make.piece(lengths.haplotypes[0], rows), 10, 40));
   cases.push_back(lengths);
   Case longer{"LongerThanTheHaplotype", {}, {"A", "AC", make.bases(7), make.bases(30)}};
@@ -68,11 +69,14 @@ std::vector<Case> short_cases() {
   cases.push_back(certain);
   const std::string n(40, 'N');
   cases.push_back({"AllN", {make.read(n, 20, 40), make.read(make.bases(30), 20, 40)}, {n + n, make.bases(80)}});
-  cases.push_back({"OtherLetters", {make.read("acgtRYKMnn-*.ACGT", 20, 40)}, {"ACGTACGTACGTAACGTT", "acgtacgtacgtaacgtt", "RRRR"}});
-  cases.push_back({"FloatsLongest", {make.read(make.piece(make.bases(600), 511), 25, 40), make.read(make.bases(512), 8, 12)},
+  cases.push_back(
+      {"OtherLetters", {make.read("acgtRYKMnn-*.ACGT", 20, 40)}, {"ACGTACGTACGTAACGTT", "acgtacgtacgtaacgtt", "RRRR"}});
+  cases.push_back({"FloatsLongest",
+                   {make.read(make.piece(make.bases(600), 511), 25, 40), make.read(make.bases(512), 8, 12)},
                    relatives(make, 560, 2)});
   Case matching{"FloatsLongestThatMatches", {}, relatives(make, 560, 2)};
-  for (const int quality : {23, 37, 93}) matching.reads.push_back(make.read(make.piece(matching.haplotypes[0], 512), quality, quality));
+  for (const int quality : {23, 37, 93})
+    matching.reads.push_back(make.read(make.piece(matching.haplotypes[0], 512), quality, quality));
   cases.push_back(matching);
   return cases;
 }
@@ -105,7 +109,8 @@ std::vector<double> truth(const Case& item) {
   return found;
 }
 
-void expect_near(const std::vector<double>& found, const std::vector<double>& expected, double bound, const Case& item) {
+void expect_near(const std::vector<double>& found, const std::vector<double>& expected, double bound,
+                 const Case& item) {
   ASSERT_EQ(found.size(), expected.size()) << item.name;
   for (std::size_t p = 0; p < found.size(); ++p) {
     const std::size_t read = p / item.haplotypes.size();
@@ -139,8 +144,10 @@ TEST_P(PairHmm, IsTheModelInDouble) {
 TEST_P(PairHmm, ZeroIsZero) {
   Maker make(3);
   Read read = make.read("A", 0, 0);
-  EXPECT_EQ(likelihoods({"", {read}, {"A"}}, GetParam()), std::vector<double>{-std::numeric_limits<double>::infinity()});
-  for (const double likelihood : likelihoods({"", {read}, {"C", "AC"}}, GetParam())) EXPECT_TRUE(std::isfinite(likelihood));
+  EXPECT_EQ(likelihoods({"", {read}, {"A"}}, GetParam()),
+            std::vector<double>{-std::numeric_limits<double>::infinity()});
+  for (const double likelihood : likelihoods({"", {read}, {"C", "AC"}}, GetParam()))
+    EXPECT_TRUE(std::isfinite(likelihood));
 }
 
 /// The same bits whatever else is in the batch, on every device.
@@ -197,8 +204,9 @@ TEST(PairHmmOnCpu, IsTheModelForAnyMixture) {
     for (std::int64_t k = make.between(1, 4); k > 0; --k) {
       const std::string bases = make.between(0, 2) ? make.piece(item.haplotypes.back(), make.between(1, 200))
                                                    : make.bases(make.between(1, 250));
-      item.reads.push_back(make.read(bases, static_cast<int>(make.between(0, 30)), static_cast<int>(make.between(31, 93)),
-                                     static_cast<int>(make.between(0, 39)), static_cast<int>(make.between(40, 93))));
+      item.reads.push_back(make.read(bases, static_cast<int>(make.between(0, 30)),
+                                     static_cast<int>(make.between(31, 93)), static_cast<int>(make.between(0, 39)),
+                                     static_cast<int>(make.between(40, 93))));
     }
     expect_near(likelihoods(item, Device{}), truth(item), 1e-5, item);
   }
@@ -219,8 +227,8 @@ TEST(PairHmmOnSim, IsTheSameInAnyOrderOfThreads) {
 
 TEST(PairHmmInput, IsChecked) {
   const std::vector<std::uint8_t> four(4, 'A'), three(3, 30), none;
-  const std::vector<std::int64_t> whole{0, 4}, one{0, 1}, descending{0, 3, 2, 4}, two{0, 2}, far{0, 5}, late{1, 4}, no_bases{0, 0, 4},
-      two_ranges{0, 1, 1};
+  const std::vector<std::int64_t> whole{0, 4}, one{0, 1}, descending{0, 3, 2, 4}, two{0, 2}, far{0, 5}, late{1, 4},
+      no_bases{0, 0, 4}, two_ranges{0, 1, 1};
   const PairHmmRegions sound{{four, four, four, four, four, whole}, {four, whole}, one, one};
   EXPECT_EQ(pair_count(sound), 1);
   const auto refused = [&](const std::function<void(PairHmmRegions&)>& spoil, const std::string& word) {
@@ -242,7 +250,8 @@ TEST(PairHmmInput, IsChecked) {
   refused([&](PairHmmRegions& r) { r.reads_begin = two; }, "end with 1");
   refused([&](PairHmmRegions& r) { r.reads_begin = two_ranges; }, "one a region");
   refused([&](PairHmmRegions& r) { r.reads.begin = no_bases, r.reads_begin = two; }, "read 0 has no bases");
-  refused([&](PairHmmRegions& r) { r.haplotypes.begin = no_bases, r.haplotypes_begin = two; }, "haplotype 0 has no bases");
+  refused([&](PairHmmRegions& r) { r.haplotypes.begin = no_bases, r.haplotypes_begin = two; },
+          "haplotype 0 has no bases");
   Stream stream;
   std::vector<double> room(2);
   EXPECT_THROW(pairhmm(stream, sound, room), Error);
@@ -264,7 +273,7 @@ TEST(PairHmmBytes, AreWhatIsTaken) {
       const struct mallinfo2 info = mallinfo2();
       return info.uordblks + info.hblkhd;
     };
-    const std::size_t planned = pairhmm_bytes(stream, batch.regions()).host, before = in_use();
+    const std::size_t planned = pairhmm_bytes(Device{}, batch.regions()).host, before = in_use();
     std::size_t most = 0;
     stream.check_between_pieces([&] { most = std::max(most, in_use()); });
     pairhmm(stream, batch.regions(), found);
