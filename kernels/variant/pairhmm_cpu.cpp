@@ -6,6 +6,8 @@
 // foreach_target comes first: it includes this file once more for each instruction set.
 #include <hwy/highway.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -20,6 +22,7 @@ namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
 #define KIBAN_HD HWY_ATTR
+#include "kernels/variant/fused-inl.hpp"
 #include "kernels/variant/pairhmm_math-inl.hpp"
 #undef KIBAN_HD
 
@@ -38,21 +41,6 @@ constexpr int kStripRows = HWY_TARGET <= HWY_AVX3 ? 8 : 4;
 
 // Of a look-up only as many bits of a code count as there are lanes: enough to tell 1, 2, 4, 8 and 15 apart.
 constexpr std::int32_t kSharedBits = KIBAN_PRIOR_TABLE ? static_cast<std::int32_t>(kLanes) - 1 : 15;
-
-/// One rounding on every processor: without the instruction the sum is taken lane by lane.
-HWY_ATTR HWY_INLINE Vector fused(Vector a, Vector b, Vector c) {
-#if HWY_NATIVE_FMA
-  return hn::MulAdd(a, b, c);
-#else
-  const Floats floats;
-  HWY_ALIGN float x[kLanes], y[kLanes], z[kLanes];
-  hn::Store(a, floats, x);
-  hn::Store(b, floats, y);
-  hn::Store(c, floats, z);
-  for (std::size_t lane = 0; lane < hn::Lanes(floats); ++lane) z[lane] = std::fma(x[lane], y[lane], z[lane]);
-  return hn::Load(floats, z);
-#endif
-}
 
 /// The rows of a strip, an array for each coefficient, so that each is a vector in memory.
 template <int rows>
@@ -121,12 +109,12 @@ HWY_ATTR HWY_NOINLINE void walk_strip(const Strip<rows>& strip, Walk& walk) {
     Vector i_last = i;
     for (int k = 0; k < rows; ++k) {
       const Vector p = prior<shares_read>(match[k], strip.mismatch[k], strip.code[k], base);
-      d[k] = fused(d[k], c[k], m[k]);
+      d[k] = fused(floats, d[k], c[k], m[k]);
       m[k] = hn::Mul(s[k], p);
       s[k] = s_above;
       i_last = i;
-      s_above = fused(d[k], b[k], fused(i, a[k], m[k]));
-      i = fused(i, r[k], m[k]);
+      s_above = fused(floats, d[k], b[k], fused(floats, i, a[k], m[k]));
+      i = fused(floats, i, r[k], m[k]);
     }
     if constexpr (last) {
       const auto inside = hn::RebindMask(floats, hn::Gt(lengths, hn::Set(codes, static_cast<std::int32_t>(j))));
@@ -201,28 +189,10 @@ HWY_ATTR void do_strip(const FloatRow* const* from, Walk& walk, bool first, bool
          : walk_strip<shares_read, rows, false, false>(strip, walk);
 }
 
-template <bool shares_read>
-HWY_ATTR void strip_of(int rows, const FloatRow* const* from, Walk& walk, bool first, bool last) {
-  switch (rows) {
-    case 1:
-      return do_strip<shares_read, 1>(from, walk, first, last);
-    case 2:
-      return do_strip<shares_read, 2>(from, walk, first, last);
-    case 3:
-      return do_strip<shares_read, 3>(from, walk, first, last);
-    case 4:
-      return do_strip<shares_read, 4>(from, walk, first, last);
-#if HWY_TARGET <= HWY_AVX3
-    case 5:
-      return do_strip<shares_read, 5>(from, walk, first, last);
-    case 6:
-      return do_strip<shares_read, 6>(from, walk, first, last);
-    case 7:
-      return do_strip<shares_read, 7>(from, walk, first, last);
-    case 8:
-      return do_strip<shares_read, 8>(from, walk, first, last);
-#endif
-  }
+/// `do_strip` of one row, two rows, ...
+template <bool shares_read, int... before>
+constexpr auto strips_of(std::integer_sequence<int, before...>) {
+  return std::array{&do_strip<shares_read, before + 1>...};
 }
 
 /// The rows of all reads: for each, row 0 and its own.
@@ -327,8 +297,10 @@ HWY_ATTR void sum_group(const PairHmmProblem& problem, const LaneGroup& group, R
       from[lane] = lane_rows(table.of(problem.pairs[static_cast<std::size_t>(pair)].read),
                              most_rows - problem.rows(pair), row, end, padded[lane]);
     }
-    const auto walk_rows = group.shares_read ? &strip_of<true> : &strip_of<false>;
-    walk_rows(static_cast<int>(end - row), from, walk, strip == 0, strip + 1 == strips);
+    constexpr std::make_integer_sequence<int, kStripRows> counts{};
+    static constexpr auto shared = strips_of<true>(counts), packed = strips_of<false>(counts);
+    const auto walk_rows = (group.shares_read ? shared : packed)[static_cast<std::size_t>(end - row - 1)];
+    walk_rows(from, walk, strip == 0, strip + 1 == strips);
     row = end;
   }
   for (std::size_t lane = 0; lane < static_cast<std::size_t>(group.count); ++lane) {

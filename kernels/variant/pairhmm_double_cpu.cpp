@@ -19,6 +19,7 @@ namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
 #define KIBAN_HD HWY_ATTR
+#include "kernels/variant/fused-inl.hpp"
 #include "kernels/variant/pairhmm_math-inl.hpp"
 #undef KIBAN_HD
 
@@ -26,21 +27,6 @@ using Doubles = hn::CappedTag<double, 8>;
 using Vector = hn::Vec<Doubles>;
 constexpr std::size_t kLanes = hn::MaxLanes(Doubles());
 constexpr auto kStride = static_cast<std::int64_t>(kLanes);
-
-/// One rounding on every processor: without the instruction the sum is taken lane by lane.
-HWY_ATTR HWY_INLINE Vector fused(Vector a, Vector b, Vector c) {
-#if HWY_NATIVE_FMA
-  return hn::MulAdd(a, b, c);
-#else
-  const Doubles doubles;
-  HWY_ALIGN double x[kLanes], y[kLanes], z[kLanes];
-  hn::Store(a, doubles, x);
-  hn::Store(b, doubles, y);
-  hn::Store(c, doubles, z);
-  for (std::size_t lane = 0; lane < kLanes; ++lane) z[lane] = std::fma(x[lane], y[lane], z[lane]);
-  return hn::Load(doubles, z);
-#endif
-}
 
 /// Pairs side by side. A row replaces the one above it in `m`, `i`, `d`.   [column, lane]
 struct Walk {
@@ -84,9 +70,9 @@ HWY_ATTR void walk_row(const LaneRow& row, Walk& walk, Vector d_start) {
     const auto base = hn::Load(integers, walk.codes + at);
     const auto equal = hn::RebindMask(doubles, hn::Ne(hn::And(base, code), hn::Zero(integers)));
     const Vector gaps = hn::Mul(hn::Add(i_corner, d_corner), from_gap);
-    const Vector m = hn::Mul(hn::IfThenElse(equal, match, mismatch), fused(m_corner, mm, gaps));
-    const Vector i = fused(m_above, insertion, hn::Mul(i_above, c));
-    const Vector d = fused(m_left, deletion, hn::Mul(d_left, c));
+    const Vector m = hn::Mul(hn::IfThenElse(equal, match, mismatch), fused(doubles, m_corner, mm, gaps));
+    const Vector i = fused(doubles, m_above, insertion, hn::Mul(i_above, c));
+    const Vector d = fused(doubles, m_left, deletion, hn::Mul(d_left, c));
     m_corner = m_above, i_corner = i_above, d_corner = d_above;
     m_left = m, d_left = d;
     hn::Store(hn::IfThenElseZero(counts, m), doubles, walk.m + at);
