@@ -76,8 +76,8 @@ HWY_ATTR HWY_INLINE Vector prior(Vector match, const float* mismatch, const std:
   }
 }
 
-template <bool shares_read, int rows, bool first, bool last>
-HWY_ATTR HWY_NOINLINE void walk_strip(const Strip<rows>& strip, Walk& walk) {
+template <bool shares_read, int rows, bool last>
+HWY_ATTR HWY_NOINLINE void walk_strip(const Strip<rows>& strip, Walk& walk, bool first) {
   const Floats floats;
   const Codes codes;
   // Copies: the compiler would otherwise load the strip anew after every store to `s` and `i`.
@@ -181,12 +181,8 @@ template <bool shares_read, int rows>
 HWY_ATTR void do_strip(const FloatRow* const* from, Walk& walk, bool first, bool last) {
   Strip<rows> strip;
   fill_strip<shares_read>(from, strip);
-  if (first)
-    last ? walk_strip<shares_read, rows, true, true>(strip, walk)
-         : walk_strip<shares_read, rows, true, false>(strip, walk);
-  else
-    last ? walk_strip<shares_read, rows, false, true>(strip, walk)
-         : walk_strip<shares_read, rows, false, false>(strip, walk);
+  last ? walk_strip<shares_read, rows, true>(strip, walk, first)
+       : walk_strip<shares_read, rows, false>(strip, walk, first);
 }
 
 /// `do_strip` of one row, two rows, ...
