@@ -17,8 +17,9 @@ WAIT_S = 10  # for somebody to come by an armed point
 
 
 def fault_points():
-    """As the code names them: a new one is found here without being told."""
-    firsts = "submit|claim|finish|published|change|seal|publish|worker|executor|prune|restore"
+    """As the code names them: a new one is found here without being told. A restore has the queue to itself, and is
+    killed at each step by engine.queue.sqlite_maintenance_test."""
+    firsts = "submit|claim|finish|published|change|seal|publish|worker|executor|prune"
     named = re.compile(rf'"((?:{firsts})\.[a-z_]+)"')
     found = set()
     for path in [*(SOURCE / "engine").rglob("*.[ch]pp"), *(SOURCE / "bindings").rglob("*.[ch]pp")]:
