@@ -8,8 +8,8 @@
 /// and for the next row
 ///   Ĩ[i+1,j] = r Ĩ[i,j] + M[i,j]       r = c(i+1) ins(i) / ins(i+1)
 ///   S[i+1,j] = b D̃[i,j] + (a Ĩ[i,j] + M[i,j])    a = ins(i) (1 - c(i+1)) / mm(i+1), b = del(i) (1 - c(i+1)) / mm(i+1)
-/// Where mm is 0, or a ratio of two insertions so large that a value overflows, the sum is not finite and the pair is
-/// computed again in double.
+/// Where mm is 0, a factor is smaller than a float can be, or a ratio of two insertions so large that a value
+/// overflows, the sum is not finite and the pair is computed again in double.
 struct FloatRow {
   float match, mismatch;  // P for equal and for other bases
   float c, r, a, b;
@@ -17,9 +17,10 @@ struct FloatRow {
   float is_start;  // 1 for row 0, else 0
 };
 
+/// A factor that would be rounded to nothing is made infinite, which no finite sum survives.
 KIBAN_HD inline float to_float(double value) {
-  const float rounded = static_cast<float>(value);
-  return rounded < 1.17549435e-38F ? 0.0F : rounded;  // no subnormal reaches the cells, where they count as zero
+  constexpr float infinite = std::numeric_limits<float>::infinity();
+  return value > 0.0 && value < 0x1p-126 ? infinite : static_cast<float>(value);
 }
 
 KIBAN_HD inline double match_transition(double insertion, double deletion) {
