@@ -10,18 +10,6 @@ namespace {
 /// So many pairs fill any device, and are little to hold.
 constexpr std::int64_t kPairsAtATime = 1 << 17;
 
-/// Sum of rows times columns.
-std::int64_t cells_of(const variant::PairHmmRegions& regions) {
-  std::int64_t cells = 0;
-  const auto bases = [](std::span<const std::int64_t> begin, std::span<const std::int64_t> of, std::size_t region) {
-    return begin[static_cast<std::size_t>(of[region + 1])] - begin[static_cast<std::size_t>(of[region])];
-  };
-  for (std::size_t g = 0; g + 1 < regions.reads_begin.size(); ++g)
-    cells += bases(regions.reads.begin, regions.reads_begin, g) *
-             bases(regions.haplotypes.begin, regions.haplotypes_begin, g);
-  return cells;
-}
-
 class PairHmmWork : public Work {
  public:
   /// Reads a file to its end: what is wrong in it is found before anything is computed.
@@ -70,7 +58,7 @@ class PairHmmWork : public Work {
   void extend(const variant::PairHmmRegions& regions, std::size_t text_bytes) {
     const std::int64_t pairs = variant::pair_count(regions);
     pairs_ += pairs;
-    cells_ += cells_of(regions);
+    cells_ += variant::cell_count(regions);
     text_bytes_ = std::max(text_bytes_, text_bytes);
     most_pairs_ = std::max(most_pairs_, pairs);
     enlarge(on_cpu_, variant::pairhmm_bytes(Device{}, regions));
@@ -115,7 +103,7 @@ Operation variant_pairhmm() {
       "Qualities are taken as they are; callers clamp them before.",
       "Within 1e-5 of exact arithmetic for reads of up to 512 bases, 1e-9 beyond; the same bits for every batch, "
       "thread "
-      "count and device.",
+      "count and instruction set.",
   };
   operation.ports = {
       {"pairs", PortDirection::in, PortKind::pairs, true, "Reads and haplotypes, region by region"},

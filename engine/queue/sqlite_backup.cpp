@@ -125,7 +125,7 @@ class Swap {
         aside_.starts_with(file.string() + ".broken-") && !(fs::exists(file) && fs::exists(aside_));
     if (is_for_this) return;
     aside_ = free_name_for_old(file).string();
-    std::ofstream(mark_, std::ios::trunc) << aside_ << '\n';
+    write_all(FileDescriptor(mark_, O_CREAT | O_TRUNC | O_WRONLY, 0600), aside_ + '\n', mark_);
     flush_file(mark_);
     flush_folder(file.parent_path());
     fault_point("restore.marked");

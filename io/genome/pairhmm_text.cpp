@@ -60,6 +60,7 @@ std::size_t PairHmmText::bytes() const {
 PairHmmTextReader::PairHmmTextReader(const std::filesystem::path& path) : path_(path) {
   input_file_size(path);
   stream_.open(path, std::ios::binary);
+  if (!stream_) throw input_error(path, "it cannot be opened");
 }
 
 void PairHmmTextReader::refuse(const std::string& sentence) const {
@@ -100,7 +101,6 @@ void PairHmmTextReader::read_region(PairHmmText& text) {
     refuse("a region begins with two numbers, of its reads and of its haplotypes, at least 1");
   if (reads > std::numeric_limits<std::int32_t>::max() / haplotypes)
     refuse(fmt::format("{} reads times {} haplotypes are more than 2^31 - 1 pairs; cut the region", reads, haplotypes));
-  const std::size_t bases_before = text.bases.size(), haplotype_bases_before = text.haplotype_bases.size();
   for (std::int64_t read = 0; read < reads; ++read) {
     require_line(read, reads, "reads");
     add_read(text);
@@ -112,9 +112,6 @@ void PairHmmTextReader::read_region(PairHmmText& text) {
   text.reads_begin.push_back(static_cast<std::int64_t>(text.read_begin.size()) - 1);
   text.haplotypes_begin.push_back(static_cast<std::int64_t>(text.haplotype_begin.size()) - 1);
   text.pairs += reads * haplotypes;
-  const double cells = static_cast<double>(text.bases.size() - bases_before) *
-                       static_cast<double>(text.haplotype_bases.size() - haplotype_bases_before);
-  text.cells += static_cast<std::int64_t>(std::min(cells, 1e18));
 }
 
 void PairHmmTextReader::add_read(PairHmmText& text) const {

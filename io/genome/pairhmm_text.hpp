@@ -16,7 +16,6 @@ struct PairHmmText {
   std::vector<std::int64_t> read_begin{0}, haplotype_begin{0};    ///< [reads + 1], [haplotypes + 1]: of their bases
   std::vector<std::int64_t> reads_begin{0}, haplotypes_begin{0};  ///< [regions + 1]: of reads and haplotypes
   std::int64_t pairs = 0;                                         ///< reads times haplotypes, of all regions
-  std::int64_t cells = 0;                                         ///< their bases, multiplied
 
   bool empty() const { return reads_begin.size() == 1; }
   std::size_t bytes() const;

@@ -7,7 +7,9 @@
 #include <cstdint>
 
 #include "kernels/core/stream.hpp"
+#ifdef __SANITIZE_THREAD__
 #include "kernels/core/watched_threads.hpp"
+#endif
 
 namespace kiban {
 

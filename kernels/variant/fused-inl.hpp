@@ -1,5 +1,5 @@
-// Included by every CPU walk into Highway's namespace of each instruction set, where `hn` is that namespace and <cmath> is
-// there. No include guard.
+// Included by every CPU walk into Highway's namespace of each instruction set, where `hn` is that namespace and <cmath>
+// is there. No include guard.
 
 /// a b + c with one rounding, on every processor: without the instruction the sum is taken lane by lane.
 template <class D, class V = hn::Vec<D>>

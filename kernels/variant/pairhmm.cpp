@@ -102,43 +102,51 @@ PairHmmProblem::PairHmmProblem(const PairHmmRegions& given) : regions(given) {
                       for (std::int64_t h = haplotype; h < haplotype_end; ++h)
                         pairs.push_back({static_cast<std::int32_t>(r), static_cast<std::int32_t>(h)});
                   });
-  for (std::int64_t p = 0; p < static_cast<std::int64_t>(pairs.size()); ++p) {
-    longest_read = std::max(longest_read, rows(p));
+  for (std::int64_t p = 0; p < static_cast<std::int64_t>(pairs.size()); ++p)
     longest_haplotype = std::max(longest_haplotype, columns(p));
-  }
+}
+
+std::int64_t cell_count(const PairHmmRegions& regions) {
+  const auto bases = [](std::span<const std::int64_t> begin, std::int64_t from, std::int64_t to) {
+    return static_cast<double>(begin[static_cast<std::size_t>(to)] - begin[static_cast<std::size_t>(from)]);
+  };
+  double cells = 0;
+  for_each_region(
+      regions, [&](std::int64_t read, std::int64_t read_end, std::int64_t haplotype, std::int64_t haplotype_end) {
+        cells += bases(regions.reads.begin, read, read_end) * bases(regions.haplotypes.begin, haplotype, haplotype_end);
+      });
+  return static_cast<std::int64_t>(std::min(cells, 0x1p62));
 }
 
 PairHmmBytes pairhmm_bytes(Device device, const PairHmmRegions& regions) {
   const auto pairs = static_cast<std::size_t>(pair_count(regions));
-  const std::size_t bases = regions.reads.bases.size(), reads = regions.reads.begin.size();
-  const std::size_t haplotype_bases = regions.haplotypes.bases.size();
-  std::int64_t longest = 0;
-  for (std::size_t h = 0; h + 1 < regions.haplotypes.begin.size(); ++h)
-    longest = std::max(longest, regions.haplotypes.begin[h + 1] - regions.haplotypes.begin[h]);
+  const std::size_t bases = regions.reads.bases.size(), haplotype_bases = regions.haplotypes.bases.size();
+  const std::size_t offsets = regions.reads.begin.size() + regions.haplotypes.begin.size();
+  const std::size_t rows = kRowBytes * (bases + regions.reads.begin.size());
+  std::int64_t longest = 0, side_by_side = 0;  // haplotypes of a region, a multiple of 16 of its longest
+  for_each_region(regions, [&](std::int64_t, std::int64_t, std::int64_t begin, std::int64_t end) {
+    std::int64_t most = 0;
+    for (auto h = static_cast<std::size_t>(begin); h < static_cast<std::size_t>(end); ++h)
+      most = std::max(most, regions.haplotypes.begin[h + 1] - regions.haplotypes.begin[h]);
+    longest = std::max(longest, most);
+    side_by_side += (end - begin + 15) / 16 * 16 * most;
+  });
   const auto columns = static_cast<std::size_t>(longest);
-  const std::size_t rows = 32 * (bases + reads);
   PairHmmBytes bytes;
   bytes.host = bases + haplotype_bases + pairs * (sizeof(ReadAndHaplotype) + sizeof(ScaledSum));
   if (device.kind == DeviceKind::cpu) {
-    std::size_t side_by_side = 0;  // haplotypes of a region, a multiple of 16 of its longest
-    for_each_region(regions, [&](std::int64_t, std::int64_t, std::int64_t begin, std::int64_t end) {
-      std::int64_t most = 0;
-      for (std::int64_t h = begin; h < end; ++h)
-        most = std::max(most, regions.haplotypes.begin[static_cast<std::size_t>(h) + 1] -
-                                  regions.haplotypes.begin[static_cast<std::size_t>(h)]);
-      side_by_side += static_cast<std::size_t>((end - begin + 15) / 16 * 16 * most) * sizeof(std::int32_t);
-    });
-    const std::size_t groups = 100 * pairs;  // of one lane each, at worst
-    const std::size_t scratch = 7 * 64 * columns * static_cast<std::size_t>(Stream().threads());
-    bytes.host += rows + groups + side_by_side + scratch;
+    const std::size_t groups = 100 * pairs;        // of one lane each, at worst
+    const std::size_t scratch = 7 * 64 * columns;  // seven vectors a column, three of them for float
+    bytes.host += rows + groups + sizeof(std::int32_t) * static_cast<std::size_t>(side_by_side) +
+                  scratch * static_cast<std::size_t>(Stream().threads());
   } else {
-    constexpr std::size_t kColumnsRoom = 256 << 20;
-    const std::size_t in_double = 48 * columns, wide = 48 * columns;
-    bytes.host += 4 * pairs;
-    bytes.device = 5 * bases + haplotype_bases + 8 * (reads + regions.haplotypes.begin.size()) + rows +
-                   pairs * (sizeof(ReadAndHaplotype) + sizeof(ScaledSum) + sizeof(std::int32_t)) +
-                   std::max(std::min(kColumnsRoom, pairs * in_double), 4 * in_double) +
-                   std::max(std::min(kColumnsRoom, pairs * wide), 128 * wide);
+    // In double by warps, of which a block has 4, then with exponents by threads, of which it has 128.
+    const std::size_t in_columns = 2 * std::min(kColumnsRoom, pairs * kColumnBytes * columns);
+    const std::size_t in_blocks = (4 + 128) * kColumnBytes * columns;
+    bytes.host += sizeof(std::int32_t) * pairs;
+    bytes.device = 5 * bases + haplotype_bases + sizeof(std::int64_t) * offsets + rows +
+                   pairs * (sizeof(ReadAndHaplotype) + sizeof(ScaledSum) + sizeof(std::int32_t)) + in_columns +
+                   in_blocks + sizeof(PhredTable);
   }
   return bytes;
 }

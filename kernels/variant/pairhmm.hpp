@@ -32,9 +32,13 @@ struct PairHmmRegions {
 };
 
 /// Sum over the regions of reads times haplotypes. Errors: input (offsets that do not ascend from 0 to the number of
-/// what they count; an empty read or haplotype in a region that has both; more than 2^31 - 1 reads, haplotypes, pairs, or
-/// bases of one).
+/// what they count; an empty read or haplotype in a region that has both; more than 2^31 - 1 reads, haplotypes, pairs,
+/// or bases of one).
 std::int64_t pair_count(const PairHmmRegions& regions);
+
+/// Bases of reads times bases of haplotypes, summed over the regions, of offsets that `pair_count` accepts; at most
+/// 2^62.
+std::int64_t cell_count(const PairHmmRegions& regions);
 
 /// Memory that `pairhmm` takes on the host, with all threads, and on a GPU there in addition. Errors: those of
 /// `pair_count`. Cost: one pass over the offsets.
@@ -57,8 +61,8 @@ PairHmmBytes pairhmm_bytes(Device device, const PairHmmRegions& regions);
 /// Synchronous. Exactness: reads of up to 512 bases in float scaled by 2^120, and again in double, on the device, where
 /// the scaled result is below 1e-28 or not finite; longer reads in double scaled by 2^1020; where that is below 1e-280,
 /// with an exponent for every cell. Within 1e-5 of exact arithmetic up to 512 bases, 1e-9 beyond. The same bits for
-/// every batch, thread count and instruction set, on CPU and GPU. Source: Poplin et al. 2018, doi:10.1101/201178
-/// (model); Durbin et al., Biological Sequence Analysis, 1998, ch. 4.
+/// every batch, thread count and instruction set, on a CPU and on `sim`; a GPU has yet to show it. Source: Poplin et
+/// al. 2018, doi:10.1101/201178 (model); Durbin et al., Biological Sequence Analysis, 1998, ch. 4.
 void pairhmm(Stream& stream, const PairHmmRegions& regions, std::span<double> likelihoods);
 
 }  // namespace kiban::variant

@@ -3,6 +3,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/core/array.hpp"
 #include "kernels/core/backends.hpp"
 #include "kernels/variant/pairhmm.hpp"
 
@@ -27,10 +28,10 @@ struct PairHmmProblem {
   explicit PairHmmProblem(const PairHmmRegions& regions);
 
   PairHmmRegions regions;
-  std::vector<std::uint8_t> read_codes,
-      haplotype_codes;                  ///< [base] A 1, C 2, G 4, T 8, any other 15: equal if they share a bit
+  /// [base] A 1, C 2, G 4, T 8, any other 15: equal if they share a bit.
+  std::vector<std::uint8_t> read_codes, haplotype_codes;
   std::vector<ReadAndHaplotype> pairs;  ///< [pair]
-  std::int64_t longest_read = 0, longest_haplotype = 0;
+  std::int64_t longest_haplotype = 0;
 
   std::int64_t rows(std::int64_t pair) const { return length(regions.reads.begin, pairs[at(pair)].read); }
   std::int64_t columns(std::int64_t pair) const { return length(regions.haplotypes.begin, pairs[at(pair)].haplotype); }
@@ -48,11 +49,22 @@ struct ScaledSum {
   std::int64_t exponent = 0;
 };
 
-/// Sums are scaled by 2^exponent; below the least, what was rounded to zero on the way may count.
+/// Sums are scaled by 2^exponent.
 inline constexpr int kFloatExponent = 120, kDoubleExponent = 1020;
+inline constexpr double kFloatScale = 0x1p120, kDoubleScale = 0x1p1020;
+/// Below, what was rounded to zero on the way may count.
 inline constexpr double kLeastFloatSum = 1e-28, kLeastDoubleSum = 1e-280;
 /// Above any sum of floats that did not overflow.
 inline constexpr double kMostFloatSum = 1e39;
+
+/// Whether a read of so many bases is done with its sum in float. False for a sum that is not a number.
+KIBAN_HOST_DEVICE constexpr bool float_suffices(std::int64_t rows, double sum) {
+  return rows <= kFloatRows && sum >= kLeastFloatSum && sum <= kMostFloatSum;
+}
+
+/// What a backend keeps for a row in float; and on a GPU for a column of a pair in double, or with exponents, for as
+/// many pairs at a time as there is room for.
+inline constexpr std::size_t kRowBytes = 32, kColumnBytes = 48, kColumnsRoom = 256 << 20;
 
 ///   sums   [pair]
 KIBAN_BACKENDS(pairhmm_sums, Stream& stream, const PairHmmProblem& problem, std::span<ScaledSum> sums)

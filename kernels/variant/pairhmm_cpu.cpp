@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "kernels/core/array.hpp"
@@ -26,6 +27,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 #include "kernels/variant/pairhmm_math-inl.hpp"
 #undef KIBAN_HD
 
+static_assert(sizeof(FloatRow) == kRowBytes);
 using Floats = hn::CappedTag<float, static_cast<std::size_t>(kMostLanes)>;
 using Codes = hn::RebindToSigned<Floats>;
 using Vector = hn::Vec<Floats>;
@@ -46,8 +48,8 @@ constexpr std::int32_t kSharedBits = KIBAN_PRIOR_TABLE ? static_cast<std::int32_
 template <int rows>
 struct Strip {
   HWY_ALIGN float c[rows][kLanes], r[rows][kLanes], a[rows][kLanes], b[rows][kLanes];
-  HWY_ALIGN float match[rows][kLanes],
-      mismatch[rows][kLanes];  // `match` is the table of priors where the read is shared
+  // Where the read is shared, `match` is a table of the priors of all codes, if that fits.
+  HWY_ALIGN float match[rows][kLanes], mismatch[rows][kLanes];
   HWY_ALIGN std::int32_t code[rows][kLanes];
   HWY_ALIGN float start[rows][kLanes];
 };
@@ -256,7 +258,7 @@ HWY_ATTR std::int64_t begin_walk(const PairHmmProblem& problem, const LaneGroup&
     walk.columns = std::max(walk.columns, columns);
     most_rows = std::max(most_rows, problem.rows(pair));
     walk.lengths[lane] = static_cast<std::int32_t>(columns);
-    walk.initial[lane] = static_cast<float>(std::ldexp(1.0, kFloatExponent) / static_cast<double>(columns));
+    walk.initial[lane] = static_cast<float>(kFloatScale / static_cast<double>(columns));
     walk.carried[lane] = 0;
   }
   if (group.shares_read) {
@@ -311,6 +313,7 @@ HWY_ATTR void sum_group(const PairHmmProblem& problem, const LaneGroup& group, R
 
 }  // namespace
 
+/// Float, for every pair whose read has up to `kFloatRows` bases.
 void float_walk(Stream& stream, const PairHmmProblem& problem, std::span<ScaledSum> sums) {
   const LaneGroups groups = lane_groups(problem, static_cast<std::int64_t>(kLanes));
   if (groups.groups.empty()) return;
@@ -346,17 +349,11 @@ namespace kiban::variant::cpu {
 
 HWY_EXPORT(float_walk);
 
-void float_sums(Stream& stream, const PairHmmProblem& problem, std::span<ScaledSum> sums) {
-  HWY_DYNAMIC_DISPATCH(float_walk)(stream, problem, sums);
-}
-
 void pairhmm_sums(Stream& stream, const PairHmmProblem& problem, std::span<ScaledSum> sums) {
-  float_sums(stream, problem, sums);
+  HWY_DYNAMIC_DISPATCH(float_walk)(stream, problem, sums);
   std::vector<std::int32_t> again;
   for (std::int32_t p = 0; p < static_cast<std::int32_t>(problem.pairs.size()); ++p)
-    if (problem.rows(p) > kFloatRows || !(sums[static_cast<std::size_t>(p)].total >= kLeastFloatSum) ||
-        sums[static_cast<std::size_t>(p)].total > kMostFloatSum)
-      again.push_back(p);
+    if (!float_suffices(problem.rows(p), sums[static_cast<std::size_t>(p)].total)) again.push_back(p);
   double_sums(stream, problem, again, sums);
 }
 

@@ -34,8 +34,6 @@ struct LaneGroups {
 /// its region as fill whole groups, the longest first; what is left over is packed across reads of about equal length.
 LaneGroups lane_groups(const PairHmmProblem& problem, std::int64_t lanes);
 
-/// Float, for every pair whose read has up to `kFloatRows` bases.
-void float_sums(Stream& stream, const PairHmmProblem& problem, std::span<ScaledSum> sums);
 /// Double, and with an exponent a cell where that does not suffice, for `pairs`.
 void double_sums(Stream& stream, const PairHmmProblem& problem, std::span<const std::int32_t> pairs,
                  std::span<ScaledSum> sums);

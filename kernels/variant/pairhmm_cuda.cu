@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
+#include <memory>
 #include <vector>
 
 #include "kernels/core/array.hpp"
@@ -19,7 +21,7 @@ constexpr unsigned kBlock = 128, kWarp = 32, kWholeWarp = ~0U;
 // A CPU flushes subnormal numbers, for its speed. So does a GPU here, for the same bits; the simulator's CPU does not,
 // and does it by hand.
 #ifdef KIBAN_CUDASIM
-inline float flushed(float value) { return std::fabs(value) < 1.17549435e-38F ? 0.0F : value; }
+inline float flushed(float value) { return std::fabs(value) < 0x1p-126F ? 0.0F : value; }
 inline float fused(float a, float b, float c) { return flushed(std::fma(a, b, c)); }
 inline float product(float a, float b) { return flushed(a * b); }
 #else
@@ -93,7 +95,7 @@ __global__ void __launch_bounds__(kBlock)
   const std::int64_t own_rows = on.row_count(pair);
   const std::int64_t missing = threads * rows - (own_rows + 1);
   const FloatRow* const table = on.rows + on.read_begin[pair.read] + pair.read;
-  const auto initial = static_cast<float>(1.329227995784916e36 / static_cast<double>(columns));  // 2^120 / columns
+  const auto initial = static_cast<float>(kFloatScale / static_cast<double>(columns));
 
   float match[rows], mismatch[rows], c[rows], r[rows], a[rows], b[rows], m[rows], d[rows], s[rows];
   std::uint32_t codes[(rows + 7) / 8] = {};
@@ -168,13 +170,12 @@ __global__ void __launch_bounds__(kBlock) sum_in_double(const __grid_constant__ 
   for (std::int64_t index = warp; index < count; index += warps) {
     const ReadAndHaplotype pair = on.pairs[index];
     const std::int64_t own_rows = on.row_count(pair);
-    if (own_rows <= kFloatRows && on.sums[index].total >= kLeastFloatSum && on.sums[index].total <= kMostFloatSum)
-      continue;
+    if (float_suffices(own_rows, on.sums[index].total)) continue;
     const auto columns = static_cast<int>(on.column_count(pair));
     const std::uint8_t* const haplotype = on.haplotype(pair);
     const std::int64_t strips = (own_rows + kStripRows - 1) / kStripRows;
     const std::int64_t missing = strips * kStripRows - own_rows;  // padding above the first row
-    const double start = ldexp(1.0, kDoubleExponent) / static_cast<double>(columns);
+    const double start = kDoubleScale / static_cast<double>(columns);
     double total = 0;
     for (std::int64_t strip = 0; strip < strips; ++strip) {
       DoubleRow model[kDoubleRows];
@@ -244,16 +245,14 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
-/// Memory of the device that goes when this goes.
+/// Memory of the device that goes when this goes. Host memory that is copied must outlive the stream's work.
 class Uploads {
  public:
   explicit Uploads(Stream& stream) : stream_(stream) {}
   template <class T>
   T* room(std::size_t count) {
-    Array<T, 1> array({static_cast<std::int64_t>(std::max<std::size_t>(count, 1))}, stream_.device());
-    T* const data = array.span().on(stream_.device()).data;
-    kept_.push_back(allocation(std::move(array)));
-    return data;
+    kept_.push_back(allocate(stream_.device(), std::max<std::size_t>(count, 1) * sizeof(T)));
+    return static_cast<T*>(kept_.back().get());
   }
   template <class T>
   const T* copy_of(std::span<const T> values) {
@@ -263,41 +262,12 @@ class Uploads {
   }
 
  private:
-  template <class T>
-  static std::shared_ptr<void> allocation(Array<T, 1>&& array) {
-    return std::make_shared<Array<T, 1>>(std::move(array));
-  }
   Stream& stream_;
   std::vector<std::shared_ptr<void>> kept_;
 };
 
-constexpr std::int64_t kDoubleWarps = 512, kWideThreads = 256;
-
-/// As many warps, or threads, as can keep their columns in 256 MiB, but no more than pairs, and a block at least.
-unsigned blocks_with_columns(std::int64_t pairs, std::int64_t each, std::size_t bytes) {
-  constexpr std::int64_t kRoom = 256 << 20;
-  const std::int64_t able = std::min(pairs, kRoom / static_cast<std::int64_t>(bytes));
-  return gpu::blocks_for(std::max<std::int64_t>(able, 1) * each, kBlock);
-}
-std::size_t double_bytes(std::int64_t columns) { return 2 * static_cast<std::size_t>(columns) * sizeof(DoubleCell); }
-std::size_t wide_bytes(std::int64_t columns) { return static_cast<std::size_t>(columns) * sizeof(WideCell); }
-
-struct RowClass {
-  std::int64_t most;  // rows with row 0
-  void (*kernel)(OnDevice, const std::int32_t*, std::int64_t);
-  unsigned threads;
-};
-
-}  // namespace
-
-void pairhmm_sums(Stream& stream, const PairHmmProblem& problem, std::span<ScaledSum> sums) {
-  const RowClass classes[] = {{8 * 4, &sum_in_float<8, 4>, 8},      {8 * 8, &sum_in_float<8, 8>, 8},
-                              {16 * 7, &sum_in_float<16, 7>, 16},   {16 * 10, &sum_in_float<16, 10>, 16},
-                              {16 * 16, &sum_in_float<16, 16>, 16}, {32 * 17, &sum_in_float<32, 17>, 32}};
-  const auto count = static_cast<std::int64_t>(problem.pairs.size());
+OnDevice upload(Uploads& uploads, const PairHmmProblem& problem) {
   const Reads& reads = problem.regions.reads;
-  const std::int64_t read_count = static_cast<std::int64_t>(reads.begin.size()) - 1;
-  Uploads uploads(stream);
   OnDevice on{};
   on.phred = uploads.copy_of(std::span<const double>(phred_table().probability));
   on.read_codes = uploads.copy_of(std::span<const std::uint8_t>(problem.read_codes));
@@ -310,35 +280,70 @@ void pairhmm_sums(Stream& stream, const PairHmmProblem& problem, std::span<Scale
   on.haplotype_begin = uploads.copy_of(problem.regions.haplotypes.begin);
   on.pairs = uploads.copy_of(std::span<const ReadAndHaplotype>(problem.pairs));
   on.rows = uploads.room<FloatRow>(reads.bases.size() + reads.begin.size());
-  on.sums = uploads.room<ScaledSum>(sums.size());
-  zero_bytes(stream, on.sums, stream.device(), sums.size_bytes());
+  on.sums = uploads.room<ScaledSum>(problem.pairs.size());
+  return on;
+}
 
-  gpu::launch(stream, dim3(static_cast<unsigned>(std::min<std::int64_t>(read_count, 1 << 16))), dim3(kBlock),
-              &make_rows, on, read_count);
-  std::array<std::vector<std::int32_t>, std::size(classes)> orders;
-  for (std::int32_t p = 0; p < static_cast<std::int32_t>(count); ++p)
-    for (std::size_t k = 0; k < std::size(classes); ++k)
-      if (problem.rows(p) + 1 <= classes[k].most) {
-        if (problem.rows(p) <= kFloatRows) orders[k].push_back(p);
-        break;
-      }
-  for (std::size_t k = 0; k < std::size(classes); ++k) {
-    std::vector<std::int32_t>& order = orders[k];
-    if (order.empty()) continue;
+/// Reads of up to so many bases, and row 0, by the same kernel.
+struct RowClass {
+  std::int64_t most;
+  void (*kernel)(OnDevice, const std::int32_t*, std::int64_t);
+  unsigned threads;
+};
+const RowClass kClasses[] = {{8 * 4, &sum_in_float<8, 4>, 8},      {8 * 8, &sum_in_float<8, 8>, 8},
+                             {16 * 7, &sum_in_float<16, 7>, 16},   {16 * 10, &sum_in_float<16, 10>, 16},
+                             {16 * 16, &sum_in_float<16, 16>, 16}, {32 * 17, &sum_in_float<32, 17>, 32}};
+static_assert(32 * 17 > kFloatRows);
+using Orders = std::array<std::vector<std::int32_t>, std::size(kClasses)>;
+
+/// The pairs of each class, those of like columns side by side.
+Orders orders_of(const PairHmmProblem& problem) {
+  Orders orders;
+  for (std::int32_t p = 0; p < static_cast<std::int32_t>(problem.pairs.size()); ++p) {
+    if (problem.rows(p) > kFloatRows) continue;
+    std::size_t k = 0;
+    while (problem.rows(p) + 1 > kClasses[k].most) ++k;
+    orders[k].push_back(p);
+  }
+  for (std::vector<std::int32_t>& order : orders)
     std::ranges::stable_sort(order,
                              [&](std::int32_t x, std::int32_t y) { return problem.columns(x) < problem.columns(y); });
-    const auto pairs = static_cast<std::int64_t>(order.size());
-    gpu::launch(stream, dim3(gpu::blocks_for(pairs * classes[k].threads, kBlock)), dim3(kBlock), classes[k].kernel, on,
-                uploads.copy_of(std::span<const std::int32_t>(order)), pairs);
+  return orders;
+}
+
+static_assert(sizeof(FloatRow) == kRowBytes && 2 * sizeof(DoubleCell) == kColumnBytes &&
+              sizeof(WideCell) == kColumnBytes);
+
+/// How many pairs at a time have room for their columns: one at least, and no more than there are, or than `most`.
+std::int64_t pairs_at_a_time(const PairHmmProblem& problem, std::int64_t most) {
+  const auto able = static_cast<std::int64_t>(kColumnsRoom / kColumnBytes) / problem.longest_haplotype;
+  return std::max<std::int64_t>(1, std::min({able, most, static_cast<std::int64_t>(problem.pairs.size())}));
+}
+
+}  // namespace
+
+void pairhmm_sums(Stream& stream, const PairHmmProblem& problem, std::span<ScaledSum> sums) {
+  const Orders orders = orders_of(problem);
+  Uploads uploads(stream);
+  const OnDevice on = upload(uploads, problem);
+  zero_bytes(stream, on.sums, stream.device(), sums.size_bytes());
+  const auto reads = static_cast<std::int64_t>(problem.regions.reads.begin.size()) - 1;
+  gpu::launch(stream, dim3(static_cast<unsigned>(std::min<std::int64_t>(reads, 1 << 16))), dim3(kBlock), &make_rows, on,
+              reads);
+  for (std::size_t k = 0; k < std::size(kClasses); ++k) {
+    const auto pairs = static_cast<std::int64_t>(orders[k].size());
+    if (pairs == 0) continue;
+    gpu::launch(stream, dim3(gpu::blocks_for(pairs * kClasses[k].threads, kBlock)), dim3(kBlock), kClasses[k].kernel,
+                on, uploads.copy_of(std::span<const std::int32_t>(orders[k])), pairs);
   }
-  const std::int64_t most_columns = problem.longest_haplotype;
-  const auto columns = static_cast<std::size_t>(most_columns);
-  const unsigned double_blocks = blocks_with_columns(std::min(count, kDoubleWarps), kWarp, double_bytes(most_columns));
+  const auto count = static_cast<std::int64_t>(sums.size());
+  const auto columns = static_cast<std::size_t>(problem.longest_haplotype);
+  const unsigned double_blocks = gpu::blocks_for(pairs_at_a_time(problem, 512) * kWarp, kBlock);
   gpu::launch(stream, dim3(double_blocks), dim3(kBlock), &sum_in_double, on, count,
-              uploads.room<DoubleCell>(double_blocks * (kBlock / kWarp) * 2 * columns), most_columns);
-  const unsigned wide_blocks = blocks_with_columns(std::min(count, kWideThreads), 1, wide_bytes(most_columns));
+              uploads.room<DoubleCell>(double_blocks * (kBlock / kWarp) * 2 * columns), problem.longest_haplotype);
+  const unsigned wide_blocks = gpu::blocks_for(pairs_at_a_time(problem, 256), kBlock);
   gpu::launch(stream, dim3(wide_blocks), dim3(kBlock), &sum_wide, on, count,
-              uploads.room<WideCell>(wide_blocks * kBlock * columns), most_columns);
+              uploads.room<WideCell>(wide_blocks * kBlock * columns), problem.longest_haplotype);
   copy_bytes(stream, sums.data(), Device{}, on.sums, stream.device(), sums.size_bytes());
   stream.synchronize();
 }

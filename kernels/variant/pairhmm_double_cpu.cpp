@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "kernels/core/array.hpp"
 #include "kernels/core/parallel.hpp"
@@ -100,7 +101,7 @@ HWY_ATTR void sum_pairs(const PairHmmProblem& problem, std::span<const std::int3
     rows[lane] = problem.rows(pair);
     columns[lane] = problem.columns(pair);
     first_base[lane] = static_cast<std::size_t>(reads.begin[static_cast<std::size_t>(of.read)]);
-    start[lane] = std::ldexp(1.0, kDoubleExponent) / static_cast<double>(columns[lane]);
+    start[lane] = kDoubleScale / static_cast<double>(columns[lane]);
     most_rows = std::max(most_rows, rows[lane]);
     walk.columns = std::max(walk.columns, columns[lane]);
   }

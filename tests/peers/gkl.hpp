@@ -40,7 +40,7 @@ class Gkl {
   Gkl() {
     const char* set = std::getenv("KIBAN_GKL");
     void* library = dlopen(set ? set : "/usr/lib/jni/libgkl_pairhmm.so", RTLD_NOW | RTLD_LOCAL);
-    if (!library || !__builtin_cpu_supports("avx512f")) return;
+    if (!library || !has_avx512()) return;
     // It fills its tables when Java loads it, and asks Java for nothing but the numbers of some fields.
     static std::array<void*, 300> functions;
     functions.fill(reinterpret_cast<void*>(&any_field));
@@ -54,6 +54,13 @@ class Gkl {
     in_float_ = symbol<float (*)(TestCase*)>(library, "_Z25compute_full_prob_avx512sIfET_P8testcase");
   }
 
+  static bool has_avx512() {
+#ifdef __x86_64__
+    return __builtin_cpu_supports("avx512f");
+#else
+    return false;
+#endif
+  }
   static void* any_field() { return reinterpret_cast<void*>(1); }
   template <class Function>
   static Function symbol(void* library, const char* name) {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy
@@ -69,12 +69,14 @@ def pairs_argument(given: Any, name: str) -> Any:
         return os.fspath(given)
     if not isinstance(given, Mapping) or set(given) != {"reads", "haplotypes"}:
         raise _not_taken(name, given, "a dict of reads and haplotypes, or a path")
-    reads, haplotypes = list(given["reads"]), [_letters(bases) for bases in given["haplotypes"]]
+    reads = _listed(given["reads"], f"{name}: reads")
+    haplotypes = [_letters(bases, f"{name}: haplotype {at}")
+                  for at, bases in enumerate(_listed(given["haplotypes"], f"{name}: haplotypes"))]
     columns: list[list[numpy.ndarray]] = [[], [], [], [], []]
     for at, read in enumerate(reads):
-        if isinstance(read, (str, bytes)) or len(read) != len(columns):
+        if isinstance(read, (str, bytes)) or len(_listed(read, f"{name}: read {at}")) != len(columns):
             raise Error(f"{name}: read {at} is not its bases and four kinds of qualities", ErrorCode.usage)
-        bases = _letters(read[0])
+        bases = _letters(read[0], f"{name}: read {at}")
         columns[0].append(bases)
         for kind, qualities in enumerate(read[1:], start=1):
             columns[kind].append(_qualities(qualities, len(bases), f"{name}: read {at}"))
@@ -87,10 +89,17 @@ def pairs_argument(given: Any, name: str) -> Any:
     }
 
 
-def _letters(bases: Any) -> numpy.ndarray:
-    if isinstance(bases, str):
-        bases = bases.encode("ascii", "replace")
-    return numpy.frombuffer(bases, numpy.uint8)
+def _listed(given: Any, where: str) -> list[Any]:
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise Error(f"{where} must be a list, not {type(given).__name__}", ErrorCode.usage)
+    return list(given)
+
+
+def _letters(bases: Any, where: str) -> numpy.ndarray:
+    try:
+        return numpy.frombuffer(bases.encode("ascii") if isinstance(bases, str) else bases, numpy.uint8)
+    except (TypeError, ValueError, BufferError):
+        raise Error(f"{where}: bases are ASCII text, a str or bytes", ErrorCode.usage) from None
 
 
 def _qualities(given: Any, count: int, where: str) -> numpy.ndarray:

@@ -32,7 +32,6 @@ TEST(PairHmmText, RegionsAreRead) {
   EXPECT_EQ(text.reads_begin, (Offsets{0, 2, 3}));
   EXPECT_EQ(text.haplotypes_begin, (Offsets{0, 1, 3}));
   EXPECT_EQ(text.pairs, 4);
-  EXPECT_EQ(text.cells, 10 * 4 + 1 * 3);
   EXPECT_TRUE(reader.next(100).empty());
 }
 
