@@ -15,7 +15,7 @@ TWO_THREADS_BAR = 1.7
 
 
 def medians(program, repetitions):
-    """Seconds of each benchmark, by name."""
+    """Time of each benchmark and its largest difference from GKL, by name; and what ran them."""
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         subprocess.run([program, f"--benchmark_repetitions={repetitions}", "--benchmark_enable_random_interleaving=true",
                         "--benchmark_report_aggregates_only=true", f"--benchmark_out={out.name}"], check=True)
@@ -23,8 +23,9 @@ def medians(program, repetitions):
     wrong = [run["name"] for run in report["benchmarks"] if run.get("error_occurred")]
     if wrong:
         raise SystemExit("failed: " + ", ".join(wrong))
-    return {run["run_name"].removesuffix("/real_time"): run["real_time"] for run in report["benchmarks"]
-            if run["aggregate_name"] == "median"}, report["context"]
+    of_median = [run for run in report["benchmarks"] if run["aggregate_name"] == "median"]
+    return {run["run_name"].removesuffix("/real_time"): (run["real_time"], run.get("off_gkl")) for run in of_median}, \
+        report["context"]
 
 
 def version(package):
@@ -45,16 +46,18 @@ def main():
     parser.add_argument("--results", type=Path, help="a folder for the report")
     parser.add_argument("--repetitions", type=int, default=7)
     options = parser.parse_args()
-    seconds, context = medians(options.kiban.parent / "bench.variant.pairhmm", options.repetitions)
+    measured, context = medians(options.kiban.parent / "bench.variant.pairhmm", options.repetitions)
     rows = {}
     for what, bar in BARS.items():
-        one, two, gkl = (seconds.get(f"{name}/{what}/threads:{n}") for name, n in (("kiban", 1), ("kiban", 2), ("gkl", 1)))
+        (one, off), (two, _), (gkl, _) = (measured.get(f"{name}/{what}/threads:{n}", (None, None))
+                                          for name, n in (("kiban", 1), ("kiban", 2), ("gkl", 1)))
         if one is None or gkl is None:
             print(f"{what}: not measured (libgkl-jni, AVX-512 or the data are missing)")
             continue
         rows[what] = {"kiban": one, "kiban_two_threads": two, "gkl": gkl, "times_as_fast": gkl / one, "bar": bar,
-                      "two_threads": one / two}
-        print(f"{what}: {gkl / one:.2f} times GKL (bar {bar}), two threads {one / two:.2f} times one (bar {TWO_THREADS_BAR})")
+                      "two_threads": one / two, "largest_log10_difference": off}
+        print(f"{what}: {gkl / one:.2f} times GKL (bar {bar}), two threads {one / two:.2f} times one (bar {TWO_THREADS_BAR}), "
+              f"no likelihood further than {off:.1e} in log10 from GKL's")
     report = {"date": date.today().isoformat(), "processor": processor(), "cores": context["num_cpus"],
               "load": context["load_avg"], "libgkl-jni": version("libgkl-jni"), "unit": "ns, medians", "pairhmm": rows}
     print(f"libgkl-jni {report['libgkl-jni']}, {report['processor']}")
