@@ -46,6 +46,21 @@ if(KIBAN_HDF5 MATCHES "[.]a$")
     ${KIBAN_SZIP_LIBRARY} ${KIBAN_AEC_LIBRARY} ZLIB::ZLIB Threads::Threads ${CMAKE_DL_LIBS} m)
 endif()
 
+# HTSlib: the archive, where there is one, so that nothing of it is visible to others; what it would open beyond files
+# (URLs, servers of references) is not asked for, as io/genome/reads_file.cpp says.
+find_path(KIBAN_HTS_INCLUDE htslib/hts.h REQUIRED)
+find_library(KIBAN_HTS NAMES libhts.a hts REQUIRED)
+add_library(kiban_hts INTERFACE)
+target_include_directories(kiban_hts SYSTEM INTERFACE ${KIBAN_HTS_INCLUDE})
+target_link_libraries(kiban_hts INTERFACE ${KIBAN_HTS})
+if(KIBAN_HTS MATCHES "[.]a$")
+  foreach(part htscodecs deflate bz2 lzma)
+    find_library(KIBAN_HTS_${part} NAMES lib${part}.a ${part} REQUIRED)
+    target_link_libraries(kiban_hts INTERFACE ${KIBAN_HTS_${part}})
+  endforeach()
+  target_link_libraries(kiban_hts INTERFACE ZLIB::ZLIB Threads::Threads ${CMAKE_DL_LIBS} m)
+endif()
+
 # pocketfft is one header. Debian 12 ships it inside python3-pythran, under another name.
 find_file(KIBAN_POCKETFFT NAMES pocketfft_hdronly.h)
 if(NOT KIBAN_POCKETFFT)

@@ -13,6 +13,9 @@ namespace kiban::engine {
 /// beside a header. The runner keeps outputs off them.
 std::vector<std::filesystem::path> files_behind(PortKind kind, const std::filesystem::path& path);
 
+/// What an output of this kind may bring beside it, under its name and more: the index of compressed variants.
+std::vector<std::filesystem::path> files_beside(PortKind kind, const std::filesystem::path& path);
+
 /// What a format is told by: ".nii.gz", not ".gz".
 std::string full_extension(const std::filesystem::path& path);
 

@@ -116,6 +116,14 @@ std::string to_string(PortKind kind) {
       return "pairs";
     case PortKind::likelihoods:
       return "likelihoods";
+    case PortKind::reads:
+      return "reads";
+    case PortKind::reference:
+      return "reference";
+    case PortKind::variants:
+      return "variants";
+    case PortKind::regions:
+      return "regions";
   }
   throw Error(ErrorCode::internal, "a port has no known kind");
 }

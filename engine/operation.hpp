@@ -21,7 +21,19 @@ namespace kiban::engine {
 enum class PortDirection { in, out };
 
 /// What flows through a port.
-enum class PortKind { volume, projections, geometry, scan, preview, pairs, likelihoods };
+enum class PortKind {
+  volume,
+  projections,
+  geometry,
+  scan,
+  preview,
+  pairs,
+  likelihoods,
+  reads,
+  reference,
+  variants,
+  regions
+};
 
 /// Where data enter or leave an operation. Names are unique among the ports and parameters of an operation.
 struct Port {

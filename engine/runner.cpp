@@ -52,7 +52,9 @@ void require_different_files(const Operation& operation, const Request& request)
     if (!request.uses(port.name) || request.in_memory(port.name)) continue;
     const bool reads = port.direction == PortDirection::in;
     const std::filesystem::path& path = request.path(port.name);
-    for (const std::filesystem::path& file : reads ? files_behind(port.kind, path) : std::vector{path}) {
+    std::vector<std::filesystem::path> files = reads ? files_behind(port.kind, path) : files_beside(port.kind, path);
+    if (!reads) files.push_back(path);
+    for (const std::filesystem::path& file : files) {
       const auto [place, is_new] = taken.try_emplace(resolved(file), &port);
       if (!is_new && !(reads && place->second->direction == PortDirection::in))
         throw Error(ErrorCode::usage, fmt::format("{} and {} are the same file, {}; name another one",

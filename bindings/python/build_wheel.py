@@ -28,7 +28,9 @@ READ = {
 }
 # Inside Kiban's own libraries: headers and archives.
 COMPILED_IN = {
-    "libhdf5-103-1": "BSD-3-Clause", "libaec0": "BSD-2-Clause", "nlohmann-json3-dev": "MIT", "libcli11-dev": "BSD-3-Clause",
+    "libhdf5-103-1": "BSD-3-Clause", "libhts3": "MIT, BSD-3-Clause", "libhtscodecs2": "BSD-3-Clause, public domain",
+    "libdeflate0": "MIT", "libbz2-1.0": "bzip2, BSD-like", "liblzma5": "public domain, of which only liblzma is here",
+    "libaec0": "BSD-2-Clause", "nlohmann-json3-dev": "MIT", "libcli11-dev": "BSD-3-Clause",
     "libtomlplusplus-dev": "MIT",
     "python3-pythran": "BSD-3-Clause, of which only pocketfft is here",
 }

@@ -3,7 +3,7 @@
 namespace kiban::engine {
 
 std::vector<Operation> standard_operations() {
-  return {ct_geometry(), ct_simulate(), ct_fdk(), ct_fbp(), variant_pairhmm(), skeleton_affine()};
+  return {ct_geometry(), ct_simulate(), ct_fdk(), ct_fbp(), variant_pairhmm(), variant_genotype(), skeleton_affine()};
 }
 
 }  // namespace kiban::engine

@@ -14,6 +14,7 @@ Operation ct_simulate();
 Operation ct_fdk();
 Operation ct_fbp();
 Operation variant_pairhmm();
+Operation variant_genotype();
 Operation skeleton_affine();
 
 }  // namespace kiban::engine

@@ -10,9 +10,9 @@ namespace kiban::engine {
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual std::int64_t boot_us() const = 0;     ///< CLOCK_BOOTTIME
-  virtual std::string boot_id() const = 0;      ///< of the running kernel: /proc/sys/kernel/random/boot_id
-  virtual std::int64_t wall_us() const = 0;     ///< since 1970
+  virtual std::int64_t boot_us() const = 0;  ///< CLOCK_BOOTTIME
+  virtual std::string boot_id() const = 0;   ///< of the running kernel: /proc/sys/kernel/random/boot_id
+  virtual std::int64_t wall_us() const = 0;  ///< since 1970
 };
 
 /// The machine's. Tests put their own in its place.

@@ -34,10 +34,10 @@ struct Submission {
   nlohmann::json parameters = nlohmann::json::object();  ///< checked values by name, as `Values::json` writes them
   std::map<std::string, std::string> inputs, outputs;    ///< absolute paths by port
   Priority priority = Priority::routine;
-  std::string submitter;           ///< who asks: [A-Za-z0-9._@-]{1,64}
-  std::string key;                 ///< the submitter's own name for it, unique among theirs; empty: none
-  std::vector<std::string> after;  ///< ids of jobs that must succeed first
-  double timeout_s = 3600;         ///< of one attempt, on the device
+  std::string submitter;                    ///< who asks: [A-Za-z0-9._@-]{1,64}
+  std::string key;                          ///< the submitter's own name for it, unique among theirs; empty: none
+  std::vector<std::string> after;           ///< ids of jobs that must succeed first
+  double timeout_s = 3600;                  ///< of one attempt, on the device
   std::map<std::string, std::string> tags;  ///< keys and values [a-z0-9._-]{1,64}
 };
 
@@ -45,7 +45,8 @@ struct Submission {
 /// 64 hexadecimal digits.
 std::string content_digest(const Submission& submission);
 
-/// Proof that a worker holds a job: 128 random bits, written by the claim, named by whatever the holder says of the job.
+/// Proof that a worker holds a job: 128 random bits, written by the claim, named by whatever the holder says of the
+/// job.
 struct Lease {
   std::string job;
   std::string token;  ///< 32 hexadecimal digits
@@ -67,11 +68,11 @@ struct Job {
   std::int64_t submitted_us = 0, started_us = 0, finished_us = 0;  ///< wall clock, since 1970; 0: not yet
   double device_seconds = 0;                                       ///< of the attempt that succeeded
   std::optional<ErrorCode> error_code;                             ///< of the last failure
-  std::string error;     ///< its sentence; of a cancelled job: why
-  std::string fault_of;  ///< the ancestor whose failure cancelled it
-  std::string result;    ///< folder of the result under the queue's results, "" where it has none
-  bool published = false;       ///< the paths that were asked for have the result
-  std::string publish_error;    ///< why not yet
+  std::string error;                                               ///< its sentence; of a cancelled job: why
+  std::string fault_of;                                            ///< the ancestor whose failure cancelled it
+  std::string result;         ///< folder of the result under the queue's results, "" where it has none
+  bool published = false;     ///< the paths that were asked for have the result
+  std::string publish_error;  ///< why not yet
 };
 
 nlohmann::json to_json(const Submission& submission);

@@ -17,11 +17,11 @@ namespace kiban::engine {
 /// What a queue does by itself; stored in it, the same for all who open it.
 struct QueueSettings {
   double lease_s = 60, heartbeat_s = 10;
-  int most_attempts = 3;                           ///< that are charged, before a job fails
-  int most_lost_leases = 5;                        ///< before a job fails
-  double first_backoff_s = 2, most_backoff_s = 300;  ///< doubled each time, with jitter of +- 25 %
-  std::int64_t most_unfinished = 2'000'000;        ///< beyond it `submit` is refused
-  int most_running_of_submitter = 0;               ///< jobs of one submitter that run at once; 0: as many as fit
+  int most_attempts = 3;                                 ///< that are charged, before a job fails
+  int most_lost_leases = 5;                              ///< before a job fails
+  double first_backoff_s = 2, most_backoff_s = 300;      ///< doubled each time, with jitter of +- 25 %
+  std::int64_t most_unfinished = 2'000'000;              ///< beyond it `submit` is refused
+  int most_running_of_submitter = 0;                     ///< jobs of one submitter that run at once; 0: as many as fit
   std::array<double, kPriorities> shares{70, 20, 7, 3};  ///< of device time, while all classes wait
 };
 
@@ -39,8 +39,8 @@ struct JobFilter {
 
 struct ClassCounts {
   std::int64_t waiting = 0, queued = 0, running = 0;
-  double oldest_queued_s = 0;   ///< how long the job has been queued that has been longest
-  double device_share = 0;      ///< of the device time charged since the queue was made, 0 to 1
+  double oldest_queued_s = 0;  ///< how long the job has been queued that has been longest
+  double device_share = 0;     ///< of the device time charged since the queue was made, 0 to 1
 };
 
 struct QueueCounts {
@@ -80,11 +80,11 @@ struct HeartbeatAnswer {
 struct Outcome {
   enum class Kind {
     succeeded,
-    failed,     ///< and will fail again: bad input
-    may_pass,   ///< charged an attempt, tried again after a back-off while attempts are left
-    postponed,  ///< not the job's fault (a full disk): no attempt is charged, tried again after a back-off
-    given_back, ///< never begun, or the worker drains: no attempt is charged, queued again at its old place
-    cancelled,  ///< as was asked
+    failed,      ///< and will fail again: bad input
+    may_pass,    ///< charged an attempt, tried again after a back-off while attempts are left
+    postponed,   ///< not the job's fault (a full disk): no attempt is charged, tried again after a back-off
+    given_back,  ///< never begun, or the worker drains: no attempt is charged, queued again at its old place
+    cancelled,   ///< as was asked
   };
   Lease lease;
   Kind kind = Kind::succeeded;

@@ -30,8 +30,8 @@ struct Event {
   std::string job, token;
   std::string stage;
   double fraction = 0;
-  Outcome outcome;       ///< of `ended`; its lease is {job, token}
-  int batch_size = 0;    ///< of `began`: jobs in the launch
+  Outcome outcome;     ///< of `ended`; its lease is {job, token}
+  int batch_size = 0;  ///< of `began`: jobs in the launch
 };
 
 nlohmann::json to_json(const Assignment& assignment);

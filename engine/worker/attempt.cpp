@@ -65,6 +65,11 @@ nlohmann::json outputs_json(const Assignment& assignment) {
     const std::string name = file_in_attempt(port, asked_for);
     nlohmann::json& output = outputs[port] = digest_json(assignment.folder / name, asked_for);
     output["file"] = name;
+    for (const std::string& more : names_beside(assignment.folder, name)) {
+      nlohmann::json beside = digest_json(assignment.folder / (name + more), asked_for + more);
+      beside["file"] = name + more;
+      output["beside"].push_back(std::move(beside));
+    }
   }
   return outputs;
 }
@@ -92,6 +97,16 @@ FileDigest digest_of(const fs::path& path) {
 
 std::string file_in_attempt(const std::string& port, const fs::path& asked_for) {
   return port + full_extension(asked_for);
+}
+
+std::vector<std::string> names_beside(const fs::path& folder, const std::string& file) {
+  std::vector<std::string> found;
+  std::error_code failure;  // what cannot be listed cannot be published either, which says so
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, failure))
+    if (const std::string name = entry.path().filename(); name.starts_with(file + "."))
+      found.push_back(name.substr(file.size()));
+  std::ranges::sort(found);
+  return found;
 }
 
 Request request_of(const Assignment& assignment, const Operation& operation) {

@@ -27,6 +27,9 @@ FileDigest digest_of(const std::filesystem::path& file);
 /// was asked for: "volume.nii.gz".
 std::string file_in_attempt(const std::string& port, const std::filesystem::path& asked_for);
 
+/// What lies in the folder of an attempt beside this output, as an index of it: what its names have more, in order.
+std::vector<std::string> names_beside(const std::filesystem::path& folder, const std::string& file);
+
 /// The request of an assignment, outputs redirected into its folder. Errors: usage (see request_from_text; another
 /// version of the operation is asked for than this build has).
 Request request_of(const Assignment& assignment, const Operation& operation);

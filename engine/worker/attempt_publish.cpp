@@ -32,8 +32,8 @@ fs::path target_of(const fs::path& path) {
 class Publication {
  public:
   /// Errors: input (the file is gone; the target cannot be replaced).
-  Publication(const fs::path& folder, const std::string& port, const fs::path& asked_for)
-      : source_(folder / file_in_attempt(port, asked_for)),
+  Publication(const fs::path& folder, const std::string& file, const fs::path& asked_for)
+      : source_(folder / file),
         asked_for_(asked_for),
         target_(target_of(asked_for)),
         hidden_(target_.parent_path() /
@@ -118,7 +118,12 @@ void publish(const fs::path& folder, const Submission& submission) {
   if (submission.outputs.empty()) return;
   std::vector<Publication> publications;
   publications.reserve(submission.outputs.size());
-  for (const auto& [port, path] : submission.outputs) publications.emplace_back(folder, port, path);
+  for (const auto& [port, path] : submission.outputs) {
+    const std::string file = file_in_attempt(port, path);
+    publications.emplace_back(folder, file, path);
+    for (const std::string& more : names_beside(folder, file))
+      publications.emplace_back(folder, file + more, path + more);
+  }
   try {
     for (Publication& publication : publications) publication.link();
     for (Publication& publication : publications) publication.rename();

@@ -98,8 +98,9 @@ class Span {
   Device device_{};
 };
 
-/// Untyped memory of a device: 64-byte aligned, freed with the last owner. Errors: input (more than the host gives; says
-/// how much was asked) · device (no such device, or more than it has; says how much was asked and how much is free).
+/// Untyped memory of a device: 64-byte aligned, freed with the last owner. Errors: input (more than the host gives;
+/// says how much was asked) · device (no such device, or more than it has; says how much was asked and how much is
+/// free).
 std::shared_ptr<void> allocate(Device device, std::size_t bytes);
 
 /// Copies between any two devices; ordered on `stream`; host memory on either side must outlive the copy

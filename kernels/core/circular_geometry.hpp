@@ -19,7 +19,8 @@ struct CircularView {
   double in_plane_angle_deg = 0;
   double source_offset_x_mm = 0;
   double source_offset_y_mm = 0;
-  /// Jaws, mm on the detector, measured outwards from its origin: pixels with -u_inf <= u <= u_sup are lit (likewise v).
+  /// Jaws, mm on the detector, measured outwards from its origin: pixels with -u_inf <= u <= u_sup are lit (likewise
+  /// v).
   struct Collimation {
     double u_inf_mm = std::numeric_limits<double>::max();
     double u_sup_mm = std::numeric_limits<double>::max();

@@ -1,5 +1,6 @@
-// pocketfft once for one instruction set. No include guard: fft.cpp includes it in several target regions, each time with
-// another name for the library's namespace, so that the linker cannot give a narrow machine the wide machine's code.
+// pocketfft once for one instruction set. No include guard: fft.cpp includes it in several target regions, each time
+// with another name for the library's namespace, so that the linker cannot give a narrow machine the wide machine's
+// code.
 //   KIBAN_FFT_NAMESPACE   the name of pocketfft's namespace here
 //   KIBAN_FFT_LANES       floats in a vector
 #undef POCKETFFT_HDRONLY_H

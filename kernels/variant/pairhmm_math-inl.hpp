@@ -17,10 +17,11 @@ struct FloatRow {
   float is_start;  // 1 for row 0, else 0
 };
 
+inline constexpr float kInfinite = std::numeric_limits<float>::infinity();
+
 /// A factor that would be rounded to nothing is made infinite, which no finite sum survives.
 KIBAN_HD inline float to_float(double value) {
-  constexpr float infinite = std::numeric_limits<float>::infinity();
-  return value > 0.0 && value < 0x1p-126 ? infinite : static_cast<float>(value);
+  return value > 0.0 && value < 0x1p-126 ? kInfinite : static_cast<float>(value);
 }
 
 KIBAN_HD inline double match_transition(double insertion, double deletion) {

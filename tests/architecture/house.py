@@ -32,6 +32,7 @@ WELCOME = [
     (r"dcmtk/.*", r"io/dicom/|tests/", "DCMTK belongs to io/dicom"),
     (r"toml\+\+/.*", r"engine/watch_folder/|tests/", "TOML belongs to engine/watch_folder"),
     (r"hdf5(_hl)?\.h|H5\w+\.h", r"io/hdf5/|tests/", "HDF5 belongs to io/hdf5"),
+    (r"htslib/.*", r"io/genome/|tests/", "HTSlib belongs to io/genome"),
     # kernels/core/device.cpp asks the machine what it is.
     (r"fstream|filesystem|iostream|chrono|ctime|sys/stat\.h|fcntl\.h", r"(?!kernels/)|kernels/core/device\.cpp",
      "kernels know no files and no clocks"),

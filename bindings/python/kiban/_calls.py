@@ -59,6 +59,14 @@ def scan_argument(given: Any, name: str) -> Any:
     raise _not_taken(name, given, "a dict of counts, flats, darks and angles_deg, or a path")
 
 
+def path_argument(given: Any, name: str) -> str:
+    """Errors: usage (not a path)."""
+    try:
+        return os.fsdecode(given)
+    except TypeError:
+        raise _not_taken(name, given, "a path") from None
+
+
 def pairs_argument(given: Any, name: str) -> Any:
     """Reads and haplotypes of one region; or a path.
 
@@ -124,6 +132,7 @@ def _begins(arrays: list[numpy.ndarray]) -> numpy.ndarray:
 def converter(kind: str) -> Callable[[Any, str], Any]:
     """What makes of an input's argument that which the extension takes."""
     special = {"geometry": geometry_argument, "pairs": pairs_argument, "scan": scan_argument}
+    special |= dict.fromkeys(("reads", "reference", "variants", "regions"), path_argument)
     return special.get(kind, image_argument)
 
 

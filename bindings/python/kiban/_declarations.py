@@ -15,13 +15,17 @@ RUN_OPTIONS = ("device", "threads", "progress")
 QUEUE_OPTIONS = ("priority", "key", "after", "timeout_s", "submitter", "tags")
 
 _PORT_TYPES = {"volume": "VolumeLike", "projections": "VolumeLike", "geometry": "GeometryLike", "scan": "ScanLike",
-               "pairs": "PairsLike"}
+               "pairs": "PairsLike", "reads": "Path", "reference": "Path", "variants": "Path", "regions": "Path"}
 _PORT_WORDS = {
     "volume": "Volume, array [z,y,x], or path",
     "projections": "Volume, array [view,row,column], or path",
     "geometry": "Geometry, or path",
     "scan": "dict of counts, flats, darks, angles_deg (arrays), or path",
     "pairs": "dict of reads and haplotypes, or path",
+    "reads": "path",
+    "reference": "path",
+    "variants": "path",
+    "regions": "path",
 }
 _RESULT_TYPES = {"volume": "Volume", "projections": "Volume", "geometry": "Geometry",
                  "likelihoods": "numpy.ndarray"}
@@ -70,6 +74,11 @@ class Port:
     @property
     def result_type(self) -> str:
         return _RESULT_TYPES[self.kind]
+
+    @property
+    def is_written(self) -> bool:
+        """A result that is a file whatever it comes from: too large for memory, and others read it."""
+        return not self.is_input and self.kind == "variants"
 
     @property
     def can_be_filled(self) -> bool:

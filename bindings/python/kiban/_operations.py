@@ -8,7 +8,6 @@ import importlib
 import importlib.util
 import json
 import linecache
-import os
 import sys
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +15,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from . import _declarations
-from ._calls import converter, in_python
+from ._calls import converter, in_python, path_argument
 from ._error import Error, ErrorCode
 from ._kiban import run as _run
 from ._source import module_source
@@ -120,14 +119,6 @@ def sorted_out(
         if port.required and port.name not in bound:
             raise Error(f"{port.python} must be given: {port.help}", ErrorCode.usage)
     return values, bound
-
-
-def path_argument(given: Any, name: str) -> str:
-    """Errors: usage (not a path)."""
-    try:
-        return os.fsdecode(given)
-    except TypeError:
-        raise Error(f"{name} is of type {type(given).__name__}, but must be a path", ErrorCode.usage) from None
 
 
 def _argument(port: _declarations.Port, given: Any) -> Any:

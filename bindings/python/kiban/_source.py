@@ -17,8 +17,10 @@ from typing import Literal, NamedTuple
 
 import numpy
 
-from kiban._calls import call, geometry_argument, image_argument, pairs_argument, scan_argument, target_argument
-from kiban._types import Filled, GeometryLike, Integers3, PairsLike, Progress, Reals3, ScanLike, VolumeLike
+from kiban._calls import (
+    call, geometry_argument, image_argument, pairs_argument, path_argument, scan_argument, target_argument,
+)
+from kiban._types import Filled, GeometryLike, Integers3, PairsLike, Path, Progress, Reals3, ScanLike, VolumeLike
 from kiban._kiban import Geometry
 from kiban._volume import Volume
 '''
@@ -95,7 +97,8 @@ def _signature(operation: Operation, literals: bool) -> str:
             _default_name(operation, parameter) if named else repr(parameter.default)
         )
 
-    positional = [f"{port.python}: {port.type}" for port in operation.inputs if port.required]
+    positional = [f"{port.python}: {port.type}" for port in operation.ports
+                  if port.required and (port.is_input or port.is_written)]
     keywords = [optional(port.python, port.type) for port in operation.inputs if not port.required]
     keywords += [argument(parameter) for parameter in operation.arguments]
     keywords += [optional(port.python, "Filled") for port in operation.ports if port.can_be_filled]
@@ -109,6 +112,8 @@ def _body(operation: Operation) -> str:
     for port in operation.ports:
         if port.is_input and port.required:
             lines.append(f"    {port.name!r}: {_converted(port)},")
+        elif port.is_written:
+            lines.append(f"    {port.name!r}: path_argument({port.python}, {port.python!r}),")
         elif port in operation.results:
             target = f"target_argument({port.python}, {port.python!r})" if port.can_be_filled else "None"
             lines.append(f"    {port.name!r}: {target},")
@@ -158,7 +163,8 @@ def _returned(port: Port) -> str:
 
 def _parameters_section(operation: Operation) -> str:
     entries = []
-    for port in sorted(operation.inputs, key=lambda port: not port.required):
+    files = [port for port in operation.ports if port.is_written]
+    for port in sorted(operation.inputs + files, key=lambda port: not port.required):
         suffix = "" if port.required else ", optional"
         entries.append((f"{port.python} : {port.words}{suffix}", _sentence(operation, port.help)))
     for parameter in operation.arguments:

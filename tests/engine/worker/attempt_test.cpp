@@ -130,6 +130,17 @@ TEST(Attempt, PublishesAgainAndAgain) {
   publish(result.folder.path() / "nowhere", Submission{});  // a job without outputs has no folder
 }
 
+TEST(Attempt, AnIndexIsPublishedBesideItsFile) {
+  Result result;
+  write_file(result.attempt / "volume.mha.tbi", "the index");
+  write_file(result.attempt / "volume.mhd", "no index");
+  EXPECT_EQ(names_beside(result.attempt, "volume.mha"), std::vector<std::string>{".tbi"});
+  publish(result.attempt, result.submission);
+  publish(result.attempt, result.submission);
+  EXPECT_EQ(result.published(), (std::vector<std::string>{"knee.mha", "knee.mha.tbi", "knee.png"}));
+  EXPECT_EQ(read_text(result.folder / "out/knee.mha.tbi"), "the index");
+}
+
 TEST(Attempt, PublishingGoesOnAfterACrash) {
   // Killed after each step in turn: hidden links there, half a hidden copy there, one of two renamed.
   for (int step = 0; step < 4; ++step) {

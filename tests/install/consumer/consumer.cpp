@@ -21,7 +21,8 @@ int main() {
                       {"density", "1"},
                       {"projections", "p.mha"},
                       {"geometry", "g.xml"}});
-  run("ct.fdk", {{"projections", "p.mha"}, {"geometry", "g.xml"}, {"size", "16"}, {"spacing-mm", "16"}, {"volume", "v.mha"}});
+  run("ct.fdk",
+      {{"projections", "p.mha"}, {"geometry", "g.xml"}, {"size", "16"}, {"spacing-mm", "16"}, {"volume", "v.mha"}});
 
   const kiban::Volume volume = kiban::io::read_volume("v.mha");
   const float centre = volume.values.host()(8, 8, 8);

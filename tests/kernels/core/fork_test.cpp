@@ -57,8 +57,7 @@ TEST(Fork, ChildrenComputeWhileTheParentDoes) {
     busy.emplace_back([&] {
       while (!stop) ASSERT_TRUE(compute(2));
     });
-  for (int k = 0; k < 100; ++k)
-    ASSERT_EQ(status_of_child([] { return compute(2) ? 0 : 1; }), 0) << "child " << k;
+  for (int k = 0; k < 100; ++k) ASSERT_EQ(status_of_child([] { return compute(2) ? 0 : 1; }), 0) << "child " << k;
   stop = true;
 }
 

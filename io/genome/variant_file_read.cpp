@@ -1,0 +1,78 @@
+#include <fmt/format.h>
+#include <htslib/vcf.h>
+#include <htslib/tbx.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "io/genome/hts.hpp"
+#include "io/genome/index_check.hpp"
+#include "io/genome/variant_file.hpp"
+#include "io/input_file.hpp"
+
+namespace kiban::io {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Reading the header, HTSlib looks into an index that lies beside the file.
+void require_sound_neighbours(const fs::path& path) {
+  std::error_code ignored;
+  for (const char* extension : {".tbi", ".csi"})
+    if (const fs::path index = path.string() + extension; fs::exists(index, ignored)) require_sound_index(index, path);
+}
+
+/// HTSlib takes a line that ends before its eighth column for a record; it has put zeros where the tabs were.
+bool has_all_columns(const htsFile& file) {
+  if (file.format.format != vcf) return true;
+  const auto is_end = [](char letter) { return letter == '\t' || letter == '\0'; };
+  return std::count_if(file.line.s, file.line.s + file.line.l, is_end) >= 7;
+}
+
+}  // namespace
+
+struct VariantReader::Handles {
+  HtsFile file;
+  Hts<bcf_hdr_t, bcf_hdr_destroy> header;
+  Hts<bcf1_t, bcf_destroy> record{bcf_init()};
+};
+
+VariantReader::~VariantReader() = default;
+
+VariantReader::VariantReader(const fs::path& path) : path_(path), handles_(std::make_unique<Handles>()) {
+  hts_set_log_level(HTS_LOG_OFF);
+  input_file_size(path);
+  require_sound_neighbours(path);
+  handles_->file.reset(hts_open(path.c_str(), "r"));
+  const htsExactFormat format = handles_->file ? hts_get_format(handles_->file.get())->format : unknown_format;
+  if (format != vcf && format != bcf) throw input_error(path, "is neither VCF nor BCF");
+  // Plain text has no mark at its end, and old compressed files need not have one.
+  if (hts_get_format(handles_->file.get())->compression == bgzf && hts_check_EOF(handles_->file.get()) == 0)
+    throw input_error(path, "is cut short: the mark at its end is missing");
+  handles_->header.reset(bcf_hdr_read(handles_->file.get()));
+  if (!handles_->header || bcf_hdr_set_samples(handles_->header.get(), nullptr, 0) < 0)
+    throw input_error(path, "its header cannot be read; is it cut short or damaged?");
+  int count = 0;
+  const Hts<const char*, std::free> names(bcf_hdr_seqnames(handles_->header.get(), &count));
+  for (int i = 0; i < count; ++i)
+    contigs_.push_back({names.get()[i], static_cast<std::int64_t>(handles_->header->id[BCF_DT_CTG][i].val->info[0])});
+}
+
+bool VariantReader::next(VariantSite& site) {
+  const int state = bcf_read(handles_->file.get(), handles_->header.get(), handles_->record.get());
+  if (state == -1) return false;
+  ++number_;
+  constexpr int kForgiven = BCF_ERR_CTG_UNDEF | BCF_ERR_TAG_UNDEF;
+  const bool sound = state == 0 && (handles_->record->errcode & ~kForgiven) == 0 && handles_->record->rid >= 0 && handles_->record->pos >= 0 &&
+                     has_all_columns(*handles_->file) && bcf_unpack(handles_->record.get(), BCF_UN_STR) == 0 && handles_->record->n_allele > 0;
+  const char* const contig = sound ? bcf_seqname(handles_->header.get(), handles_->record.get()) : nullptr;
+  if (!contig)
+    throw input_error(path_, fmt::format("record {} cannot be read; is the file cut short or damaged?", number_));
+  site.contig = contig;
+  site.position = handles_->record->pos;
+  site.id = handles_->record->d.id && *handles_->record->d.id ? handles_->record->d.id : ".";
+  site.alleles.assign(handles_->record->d.allele, handles_->record->d.allele + handles_->record->n_allele);
+  return true;
+}
+
+}  // namespace kiban::io
