@@ -54,7 +54,8 @@ std::string objection(const std::vector<std::string>& alleles, std::int64_t ploi
 /// An ambiguity code or N of the reference says nothing against a REF.
 bool contradicts(std::string_view reference, const std::string& ref) {
   for (std::size_t i = 0; i < ref.size(); ++i)
-    if (reference[i] != ref[i] && ref[i] != 'N' && std::string_view("ACGT").find(reference[i]) != std::string_view::npos)
+    if (reference[i] != ref[i] && ref[i] != 'N' &&
+        std::string_view("ACGT").find(reference[i]) != std::string_view::npos)
       return true;
   return false;
 }
@@ -87,9 +88,10 @@ std::int64_t CandidateStream::contig_of(const std::string& name) {
 void CandidateStream::require_order(const io::VariantSite& record) const {
   const bool again = contig_ != last_contig_ && seen_.contains(contig_);
   if (again || (contig_ == last_contig_ && record.position < last_position_))
-    throw io::input_error(settings_.candidates, fmt::format("{}:{} comes after records that it should precede; sort the "
-                                                            "file: bcftools sort",
-                                                            record.contig, record.position + 1));
+    throw io::input_error(settings_.candidates,
+                          fmt::format("{}:{} comes after records that it should precede; sort the "
+                                      "file: bcftools sort",
+                                      record.contig, record.position + 1));
 }
 
 bool CandidateStream::in_regions(std::int64_t position) const {
@@ -138,9 +140,10 @@ Candidate CandidateStream::checked(io::VariantSite record) {
   const std::string about = reference_.bases(contig_, begin, end);
   const variant::ReferenceStretch stretch{begin, about};
   if (const std::string_view there = stretch.between(position, ref_end); contradicts(there, alleles[0]))
-    throw io::input_error(settings_.candidates,
-                          fmt::format("{}:{} has REF {} and the reference {}: is it of another assembly?",
-                                      candidate.record.contig, position + 1, alleles[0].substr(0, 50), there.substr(0, 50)));
+    throw io::input_error(
+        settings_.candidates,
+        fmt::format("{}:{} has REF {} and the reference {}: is it of another assembly?", candidate.record.contig,
+                    position + 1, alleles[0].substr(0, 50), there.substr(0, 50)));
   if (candidate.unscored.empty()) normalise(candidate, alleles, stretch);
   return candidate;
 }

@@ -16,8 +16,8 @@ namespace kiban::engine {
 /// One record of candidates.
 struct Candidate {
   io::VariantSite record;
-  std::string unscored;           ///< why it is passed through; empty for one that is genotyped
-  variant::CandidateSite site;    ///< where it is genotyped
+  std::string unscored;         ///< why it is passed through; empty for one that is genotyped
+  variant::CandidateSite site;  ///< where it is genotyped
   std::int64_t ploidy = 0;
 };
 

@@ -13,8 +13,8 @@ constexpr std::int64_t kAround = 2;
 
 variant::AlignedReadView view_of(const io::AlignedRead& read, std::uint64_t name) {
   const auto has = [&](std::uint16_t flag) { return (read.flags & flag) != 0; };
-  return {read.begin,           has(0x10), has(0x1),   has(0x8),   has(0x20),   read.mate_begin,
-          read.fragment_length, read.mapping_quality, name, read.cigar, read.bases, read.quality};
+  return {read.begin,           has(0x10), has(0x1),   has(0x8),   has(0x20),   read.mate_begin, read.fragment_length,
+          read.mapping_quality, name,      read.cigar, read.bases, read.quality};
 }
 
 bool lies_at(const variant::PreparedRead& read, const variant::CandidateSite& site) {
@@ -100,8 +100,9 @@ io::SampleGenotype written(const variant::GenotypeCall& call, std::int64_t ploid
 void genotype(const PreparedCluster& prepared, std::size_t group, std::size_t site, std::span<const double> likelihoods,
               std::int64_t samples, io::GenotypedSite& into) {
   const variant::LocalHaplotypes& haplotypes = prepared.haplotypes[group];
-  const Candidate& candidate = prepared.cluster->candidates[static_cast<std::size_t>(
-      prepared.scored[static_cast<std::size_t>(haplotypes.sites[site])])];
+  const Candidate& candidate =
+      prepared.cluster
+          ->candidates[static_cast<std::size_t>(prepared.scored[static_cast<std::size_t>(haplotypes.sites[site])])];
   const std::size_t columns = haplotypes.bases.size();
   const auto alleles = static_cast<std::int64_t>(candidate.record.alleles.size());
   std::vector<double> own;

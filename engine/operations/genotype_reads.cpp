@@ -15,7 +15,8 @@ namespace {
 constexpr std::uint16_t kUnwanted = 0x4 | 0x100 | 0x200 | 0x400 | 0x800;  // unmapped, secondary, failed, duplicate, ...
 constexpr std::int64_t kAround = 2;     // reads so near to a site may have something to say of it
 constexpr std::int64_t kClipped = 200;  // clipped ends reach so far at most out of what an index knows
-constexpr std::int64_t kShifted = 3000;  // a cluster may begin before the one that precedes it, by what a shift is at most
+constexpr std::int64_t kShifted =
+    3000;  // a cluster may begin before the one that precedes it, by what a shift is at most
 constexpr std::uint8_t kSureBase = 20;
 
 /// FNV-1a, and then mixed: the order of names must not follow from the order of lanes and tiles.
@@ -29,10 +30,14 @@ std::uint64_t hash_of(const std::string& name, std::int64_t sample) {
 
 /// [begin, end) with what is clipped at both ends.
 std::pair<std::int64_t, std::int64_t> unclipped(const io::AlignedRead& read) {
-  const auto clip = [](std::uint32_t operation) { return (operation & 15) == 4 ? static_cast<std::int64_t>(operation >> 4) : 0; };
+  const auto clip = [](std::uint32_t operation) {
+    return (operation & 15) == 4 ? static_cast<std::int64_t>(operation >> 4) : 0;
+  };
   std::int64_t before = 0, after = 0;
-  for (auto at = read.cigar.begin(); at != read.cigar.end() && ((*at & 15) == 4 || (*at & 15) == 5); ++at) before += clip(*at);
-  for (auto at = read.cigar.rbegin(); at != read.cigar.rend() && ((*at & 15) == 4 || (*at & 15) == 5); ++at) after += clip(*at);
+  for (auto at = read.cigar.begin(); at != read.cigar.end() && ((*at & 15) == 4 || (*at & 15) == 5); ++at)
+    before += clip(*at);
+  for (auto at = read.cigar.rbegin(); at != read.cigar.rend() && ((*at & 15) == 4 || (*at & 15) == 5); ++at)
+    after += clip(*at);
   return {read.begin - before, read.end + after};
 }
 

@@ -39,8 +39,8 @@ class ReadsPool {
 
   /// The reads of each cluster: on its bases or within two of them, clipped ends included; without duplicates,
   /// secondary and supplementary alignments, and those that failed quality control; mapping quality >= 20. Of more than
-  /// `kMostReads` a sample those whose names come first in an order by a hash, so mates together, the same in every run.
-  /// Any thread. Errors: input.
+  /// `kMostReads` a sample those whose names come first in an order by a hash, so mates together, the same in every
+  /// run. Any thread. Errors: input.
   std::vector<ClusterReads> fetch(const CandidateStretch& stretch, BaseAgreement& agreement);
 
   /// Errors: input (a file lacks the sequence; says what it has instead).
@@ -56,8 +56,8 @@ class ReadsPool {
   std::filesystem::path reference_;
   std::vector<io::Contig> contigs_;
   std::vector<std::string> samples_;
-  std::vector<std::vector<std::int64_t>> sample_of_;         ///< [file][its sample]
-  std::vector<std::vector<std::int64_t>> contig_of_;         ///< [file][contig of the reference], -1 for none
+  std::vector<std::vector<std::int64_t>> sample_of_;  ///< [file][its sample]
+  std::vector<std::vector<std::int64_t>> contig_of_;  ///< [file][contig of the reference], -1 for none
   std::mutex mutex_;
   std::vector<std::unique_ptr<Files>> idle_;
 };

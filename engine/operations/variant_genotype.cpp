@@ -177,20 +177,25 @@ class GenotypeWork : public Work {
 Operation variant_genotype() {
   Operation operation;
   operation.name = "variant.genotype";
-  operation.summary = "Genotypes candidate variants from aligned reads: likelihoods, genotypes and qualities by GATK's model";
+  operation.summary =
+      "Genotypes candidate variants from aligned reads: likelihoods, genotypes and qualities by GATK's model";
   operation.update = "record";
   operation.notes = {
-      "Every record of the candidates comes out once, in its place, with CHROM, POS, ID, REF and ALT as they were; QUAL, "
+      "Every record of the candidates comes out once, in its place, with CHROM, POS, ID, REF and ALT as they were; "
+      "QUAL, "
       "INFO and the samples are new, FILTER is empty. FORMAT is GT:AD:DP:GQ:PL:UF; UF counts reads that fit no "
       "haplotype.",
       "Alleles are trimmed and shifted left inside. Records closer than 20 bases are told apart by haplotypes that "
       "combine their alleles, up to 32; where there would be more, each record by its own alleles and its nearest "
       "neighbours', up to 16 haplotypes.",
-      "Looked at are reads of mapping quality 20 and more, no duplicates, secondary or supplementary alignments or those "
+      "Looked at are reads of mapping quality 20 and more, no duplicates, secondary or supplementary alignments or "
+      "those "
       "that failed quality control; at most 1,000 a sample and cluster, chosen by a hash of their names.",
       "Samples are those of the read groups (SM) of all files; a file without read groups is a sample of its name.",
-      "Symbolic alleles, <NON_REF>, breakends, alleles of more than 1,000 bases and records of more than 1,024 genotypes "
-      "are passed through, with the reason in INFO/UNSCORED. A haplotype that deletes a record's position counts as REF "
+      "Symbolic alleles, <NON_REF>, breakends, alleles of more than 1,000 bases and records of more than 1,024 "
+      "genotypes "
+      "are passed through, with the reason in INFO/UNSCORED. A haplotype that deletes a record's position counts as "
+      "REF "
       "there (INFO/SPANDEL), or as * where the record lists it.",
       "The index is written beside the result (.tbi; .csi of BCF). Equal input gives an equal file, for any number of "
       "threads. CRAM is decoded with the given reference alone.",
@@ -198,7 +203,8 @@ Operation variant_genotype() {
   operation.ports = {
       {"reads", PortDirection::in, PortKind::reads, true,
        "BAM or CRAM, sorted and indexed; or a text (.txt) that names one a line"},
-      {"reference", PortDirection::in, PortKind::reference, true, "FASTA with its .fai, plain or bgzipped with its .gzi"},
+      {"reference", PortDirection::in, PortKind::reference, true,
+       "FASTA with its .fai, plain or bgzipped with its .gzi"},
       {"candidates", PortDirection::in, PortKind::variants, true, "What to look for: sorted VCF or BCF"},
       {"ploidy-regions", PortDirection::in, PortKind::regions, false,
        "BED whose fourth column is the ploidy there: X, Y, MT"},

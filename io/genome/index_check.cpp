@@ -131,7 +131,8 @@ void require_sound_gzi(const fs::path& index, const fs::path& of) {
     compressed = number(at);
     plain = number(at + 8);
   }
-  if (!ascends) throw input_error(index, "it is cut short, or of another file; make it anew: samtools faidx " + of.string());
+  if (!ascends)
+    throw input_error(index, "it is cut short, or of another file; make it anew: samtools faidx " + of.string());
 }
 
 }  // namespace kiban::io

@@ -91,7 +91,8 @@ void ReadsFile::read_header() {
   for (int i = 0; i < sam_hdr_nref(handles_->header.get()); ++i)
     contigs_.push_back({sam_hdr_tid2name(handles_->header.get(), i), sam_hdr_tid2len(handles_->header.get(), i)});
   HtsLine order;
-  if (sam_hdr_find_tag_hd(handles_->header.get(), "SO", &order) == 0 && order.s && std::string_view(order.s) == "queryname")
+  if (sam_hdr_find_tag_hd(handles_->header.get(), "SO", &order) == 0 && order.s &&
+      std::string_view(order.s) == "queryname")
     throw input_error(path_, "is sorted by name, not by position; sort it: samtools sort");
   read_samples();
 }
@@ -101,7 +102,8 @@ void ReadsFile::read_samples() {
   for (int group = 0; group < groups; ++group) {
     const char* const id = sam_hdr_line_name(handles_->header.get(), "RG", group);
     HtsLine sample;
-    const bool named = sam_hdr_find_tag_pos(handles_->header.get(), "RG", group, "SM", &sample) == 0 && sample.s && *sample.s;
+    const bool named =
+        sam_hdr_find_tag_pos(handles_->header.get(), "RG", group, "SM", &sample) == 0 && sample.s && *sample.s;
     if (!id || !named) throw input_error(path_, "a read group of its header has no sample (SM)");
     const auto found = std::ranges::find(samples_, sample.s);
     sample_of_group_[id] = found - samples_.begin();
@@ -152,7 +154,8 @@ bool ReadsFile::unpack_next(const ReadFilter& filter) {
 
 void ReadsFile::fetch(std::int64_t contig, std::int64_t begin, std::int64_t end, const ReadFilter& filter,
                       const std::function<void(const AlignedRead&)>& each) {
-  const Hts<hts_itr_t, hts_itr_destroy> region(sam_itr_queryi(handles_->index.get(), static_cast<int>(contig), begin, end));
+  const Hts<hts_itr_t, hts_itr_destroy> region(
+      sam_itr_queryi(handles_->index.get(), static_cast<int>(contig), begin, end));
   bam1_t* const record = handles_->record.get();
   if (!region) throw input_error(path_, "its index does not have the region asked for");
   int state = 0;

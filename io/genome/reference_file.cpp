@@ -29,8 +29,9 @@ void require_sound_fai(const fs::path& path, const fs::path& index) {
     std::int64_t length = -1, offset = -1, bases = -1, width = -1;
     fields >> length >> offset >> bases >> width;
     if (!fields || length < 0 || offset < 0 || bases < (length > 0 ? 1 : 0) || width < bases)
-      throw input_error(index, fmt::format("line {}: is not what an index of FASTA has; make it anew: samtools faidx {}",
-                                           number, path.string()));
+      throw input_error(
+          index, fmt::format("line {}: is not what an index of FASTA has; make it anew: samtools faidx {}", number,
+                             path.string()));
   }
   if (number == 0) throw input_error(index, "it is empty; make it anew: samtools faidx " + path.string());
 }
@@ -66,8 +67,9 @@ ReferenceFile::ReferenceFile(const fs::path& path) : path_(path), handles_(std::
   }
   handles_->index.reset(fai_load3(path.c_str(), fai.c_str(), compressed ? gzi.c_str() : nullptr, 0));
   if (!handles_->index)
-    throw input_error(path, "cannot be read as indexed FASTA; a compressed one is compressed by bgzip, and samtools "
-                            "faidx makes the index");
+    throw input_error(path,
+                      "cannot be read as indexed FASTA; a compressed one is compressed by bgzip, and samtools "
+                      "faidx makes the index");
   for (int i = 0; i < faidx_nseq(handles_->index.get()); ++i) {
     const char* const name = faidx_iseq(handles_->index.get(), i);
     contigs_.push_back({name, faidx_seq_len(handles_->index.get(), name)});
@@ -80,7 +82,8 @@ void ReferenceFile::fetch(std::int64_t contig, std::int64_t begin, std::int64_t 
   begin = std::max<std::int64_t>(0, begin - kAbout);
   end = std::min(from.length, end + kAbout);
   hts_pos_t length = 0;
-  const Hts<char, std::free> bases(faidx_fetch_seq64(handles_->index.get(), from.name.c_str(), begin, end - 1, &length));
+  const Hts<char, std::free> bases(
+      faidx_fetch_seq64(handles_->index.get(), from.name.c_str(), begin, end - 1, &length));
   if (!bases || length != end - begin)
     throw input_error(path_, fmt::format("{}:{}-{} cannot be read; is the file cut short, or its index of another?",
                                          from.name, begin + 1, end));
@@ -93,8 +96,8 @@ void ReferenceFile::fetch(std::int64_t contig, std::int64_t begin, std::int64_t 
 
 std::string ReferenceFile::bases(std::int64_t contig, std::int64_t begin, std::int64_t end) {
   if (end <= begin) return {};
-  const bool kept = contig == kept_contig_ && begin >= kept_begin_ &&
-                    end <= kept_begin_ + static_cast<std::int64_t>(kept_.size());
+  const bool kept =
+      contig == kept_contig_ && begin >= kept_begin_ && end <= kept_begin_ + static_cast<std::int64_t>(kept_.size());
   if (!kept) fetch(contig, begin, end);
   return kept_.substr(static_cast<std::size_t>(begin - kept_begin_), static_cast<std::size_t>(end - begin));
 }

@@ -30,10 +30,10 @@ std::vector<GenomeRegion> parse_regions(const std::string& text, const std::vect
     const std::string rest(at), one = rest.substr(0, rest.find(','));
     const std::string name = one.substr(0, one.find(':'));
     if (!next || contig < 0)
-      throw Error(ErrorCode::usage, fmt::format("regions: {} is no region like chr20:10000000-10100000{}", one,
-                                                find_contig(contigs, name) < 0
-                                                    ? contig_hint(contigs, name, "the reference")
-                                                    : std::string()));
+      throw Error(
+          ErrorCode::usage,
+          fmt::format("regions: {} is no region like chr20:10000000-10100000{}", one,
+                      find_contig(contigs, name) < 0 ? contig_hint(contigs, name, "the reference") : std::string()));
     const std::int64_t length = contigs[static_cast<std::size_t>(contig)].length;
     end = std::min<std::int64_t>(end, length);
     if (begin < 0 || begin >= end)

@@ -18,7 +18,8 @@ struct VariantSite {
   std::vector<std::string> alleles;  ///< REF, then ALT as they stand
 };
 
-/// VCF, plain or compressed, or BCF, from its first record to its last. Samples are not looked at. One thread at a time.
+/// VCF, plain or compressed, or BCF, from its first record to its last. Samples are not looked at. One thread at a
+/// time.
 class VariantReader {
  public:
   /// Errors: input (missing; not VCF or BCF; a header that cannot be read).
@@ -40,9 +41,9 @@ class VariantReader {
 
 /// What was found of one sample.
 struct SampleGenotype {
-  std::vector<int> alleles;  ///< [ploidy], -1 for unknown
-  std::vector<int> depths;   ///< [allele] AD
-  int depth = 0;             ///< DP
+  std::vector<int> alleles;      ///< [ploidy], -1 for unknown
+  std::vector<int> depths;       ///< [allele] AD
+  int depth = 0;                 ///< DP
   std::optional<int> quality;    ///< GQ
   std::vector<int> likelihoods;  ///< [genotype in VCF's order] PL; empty where there are none
   int unfit = 0;                 ///< UF
@@ -50,9 +51,9 @@ struct SampleGenotype {
 
 struct GenotypedSite {
   VariantSite site;
-  std::optional<double> quality;  ///< QUAL
-  std::string unscored;           ///< why, where nothing was computed
-  bool spanned = false;           ///< SPANDEL
+  std::optional<double> quality;        ///< QUAL
+  std::string unscored;                 ///< why, where nothing was computed
+  bool spanned = false;                 ///< SPANDEL
   std::vector<SampleGenotype> samples;  ///< empty where nothing was computed
 };
 

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
-#include <htslib/vcf.h>
 #include <htslib/tbx.h>
+#include <htslib/vcf.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -63,8 +63,9 @@ bool VariantReader::next(VariantSite& site) {
   if (state == -1) return false;
   ++number_;
   constexpr int kForgiven = BCF_ERR_CTG_UNDEF | BCF_ERR_TAG_UNDEF;
-  const bool sound = state == 0 && (handles_->record->errcode & ~kForgiven) == 0 && handles_->record->rid >= 0 && handles_->record->pos >= 0 &&
-                     has_all_columns(*handles_->file) && bcf_unpack(handles_->record.get(), BCF_UN_STR) == 0 && handles_->record->n_allele > 0;
+  const bool sound = state == 0 && (handles_->record->errcode & ~kForgiven) == 0 && handles_->record->rid >= 0 &&
+                     handles_->record->pos >= 0 && has_all_columns(*handles_->file) &&
+                     bcf_unpack(handles_->record.get(), BCF_UN_STR) == 0 && handles_->record->n_allele > 0;
   const char* const contig = sound ? bcf_seqname(handles_->header.get(), handles_->record.get()) : nullptr;
   if (!contig)
     throw input_error(path_, fmt::format("record {} cannot be read; is the file cut short or damaged?", number_));

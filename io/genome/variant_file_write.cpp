@@ -64,19 +64,18 @@ std::string variant_index_extension(const fs::path& path, const std::vector<Cont
 VariantWriter::VariantWriter(const fs::path& path, fs::path final_path, const fs::path& index,
                              const std::vector<Contig>& contigs, const std::vector<std::string>& samples,
                              const std::string& source)
-    : path_(path),
-      final_path_(std::move(final_path)),
-      index_(index),
-      handles_(std::make_unique<Handles>()) {
+    : path_(path), final_path_(std::move(final_path)), index_(index), handles_(std::make_unique<Handles>()) {
   handles_->file.reset(hts_open(path.c_str(), path.extension() == ".bcf" ? "wb" : "wz"));
   handles_->header.reset(bcf_hdr_init("w"));
   require(handles_->file && handles_->header && handles_->record);
   bcf_hdr_append(handles_->header.get(), ("##source=" + source).c_str());
   for (const Contig& contig : contigs)
-    bcf_hdr_append(handles_->header.get(), fmt::format("##contig=<ID={},length={}>", contig.name, contig.length).c_str());
+    bcf_hdr_append(handles_->header.get(),
+                   fmt::format("##contig=<ID={},length={}>", contig.name, contig.length).c_str());
   for (const char* line : kLines) bcf_hdr_append(handles_->header.get(), line);
   for (const std::string& sample : samples) require(bcf_hdr_add_sample(handles_->header.get(), sample.c_str()) == 0);
-  require(bcf_hdr_sync(handles_->header.get()) == 0 && bcf_hdr_write(handles_->file.get(), handles_->header.get()) == 0);
+  require(bcf_hdr_sync(handles_->header.get()) == 0 &&
+          bcf_hdr_write(handles_->file.get(), handles_->header.get()) == 0);
   const bool csi = variant_index_extension(final_path_, contigs) == ".csi";
   require(bcf_idx_init(handles_->file.get(), handles_->header.get(), csi ? 14 : 0, index_.c_str()) == 0);
 }
@@ -91,8 +90,10 @@ void VariantWriter::write(const GenotypedSite& genotyped) {
   bcf_clear(record);
   record->rid = bcf_hdr_name2id(handles_->header.get(), site.contig.c_str());
   record->pos = site.position;
-  if (genotyped.quality) record->qual = static_cast<float>(std::round(*genotyped.quality * 100) / 100);
-  else bcf_float_set_missing(record->qual);
+  if (genotyped.quality)
+    record->qual = static_cast<float>(std::round(*genotyped.quality * 100) / 100);
+  else
+    bcf_float_set_missing(record->qual);
   std::vector<const char*> alleles;
   for (const std::string& allele : site.alleles) alleles.push_back(allele.c_str());
   require(bcf_update_id(handles_->header.get(), record, site.id.c_str()) == 0);
@@ -107,20 +108,23 @@ void VariantWriter::write(const GenotypedSite& genotyped) {
 void VariantWriter::write_genotypes(const GenotypedSite& genotyped) {
   std::vector<SampleGenotype> samples = genotyped.samples;
   if (samples.empty())  // every record has its columns
-    samples.resize(static_cast<std::size_t>(bcf_hdr_nsamples(handles_->header.get())), SampleGenotype{{-1}, {}, 0, {}, {}, 0});
+    samples.resize(static_cast<std::size_t>(bcf_hdr_nsamples(handles_->header.get())),
+                   SampleGenotype{{-1}, {}, 0, {}, {}, 0});
   const auto genotypes = rows(samples, [](const SampleGenotype& sample) {
     std::vector<std::int32_t> codes;
     for (const int allele : sample.alleles) codes.push_back(genotype_code(allele));
     return codes;
   });
-  require(bcf_update_genotypes(handles_->header.get(), handles_->record.get(), genotypes.data(), static_cast<int>(genotypes.size())) == 0);
+  require(bcf_update_genotypes(handles_->header.get(), handles_->record.get(), genotypes.data(),
+                               static_cast<int>(genotypes.size())) == 0);
   if (genotyped.samples.empty()) return;
   const auto put = [&](const char* key, const std::vector<std::int32_t>& values) {
-    require(bcf_update_format_int32(handles_->header.get(), handles_->record.get(), key, values.data(), static_cast<int>(values.size())) ==
-            0);
+    require(bcf_update_format_int32(handles_->header.get(), handles_->record.get(), key, values.data(),
+                                    static_cast<int>(values.size())) == 0);
   };
   using Row = std::vector<std::int32_t>;
-  put("AD", rows(samples, [](const SampleGenotype& sample) { return Row(sample.depths.begin(), sample.depths.end()); }));
+  put("AD",
+      rows(samples, [](const SampleGenotype& sample) { return Row(sample.depths.begin(), sample.depths.end()); }));
   put("DP", rows(samples, [](const SampleGenotype& sample) { return Row{sample.depth}; }));
   put("GQ", rows(samples, [](const SampleGenotype& sample) { return sample.quality ? Row{*sample.quality} : Row{}; }));
   put("PL", rows(samples, [](const SampleGenotype& sample) {

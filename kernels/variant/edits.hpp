@@ -25,6 +25,7 @@ struct Edit {
   /// What follows from where it could lie as well: an insertion or deletion in a repeat may be shifted so far right.
   std::int64_t shiftable_end = 0;
 
+  bool changes_length() const { return end - begin != static_cast<std::int64_t>(alternate.size()); }
   bool deletes() const { return end - begin > static_cast<std::int64_t>(alternate.size()); }
   bool inserts_only() const { return begin == end; }
   /// Of what it does; where it could be shifted follows from that.

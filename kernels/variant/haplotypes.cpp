@@ -28,10 +28,11 @@ Choices choices_of(std::span<const CandidateSite> sites) {
   return choices;
 }
 
-/// A chromosome has one allele of a site.
+/// A chromosome has one allele of a site; and of two gaps that could be shifted onto each other one, for together they
+/// may make what neither says: a base more and a base less of a run are no change.
 bool combine(const Choice& before, const Choice& after) {
-  if (after.edit.begin < before.edit.end) return false;
-  if (before.edit.inserts_only() && after.edit.inserts_only() && before.edit.begin == after.edit.begin) return false;
+  const bool both_gaps = before.edit.changes_length() && after.edit.changes_length();
+  if (after.edit.begin < before.edit.end || (both_gaps && after.edit.begin <= before.edit.shiftable_end)) return false;
   return std::ranges::find_first_of(before.sites, after.sites) == before.sites.end();
 }
 
@@ -79,26 +80,53 @@ int allele_of(const CandidateSite& site, const Choices& choices, const Subset& c
   return site.star < 0 ? -1 : static_cast<int>(site.star) + 1;
 }
 
+std::int64_t bases_changed(const Choices& choices, const Subset& chosen) {
+  std::int64_t sum = 0;
+  for (const std::size_t i : chosen) {
+    const Edit& edit = choices[i].edit;
+    sum += std::max(edit.end - edit.begin, static_cast<std::int64_t>(edit.alternate.size()));
+  }
+  return sum;
+}
+
+/// One way to make the bases of a haplotype, and what alleles it means: [site of those told apart], -1 for one deleted.
+struct Reading {
+  std::int64_t bases_changed = 0;
+  std::vector<int> alleles;
+};
+
+/// Of two readings of the same bases the one that changes fewer; if they change as many, both.
+void merge(Reading& kept, const Reading& other) {
+  if (other.bases_changed > kept.bases_changed) return;
+  if (other.bases_changed < kept.bases_changed) kept = other;
+  for (std::size_t s = 0; s < kept.alleles.size(); ++s)
+    if (kept.alleles[s] <= 0 && other.alleles[s] != 0) kept.alleles[s] = other.alleles[s];
+}
+
 LocalHaplotypes haplotypes_of(const ReferenceStretch& reference, std::int64_t begin, std::int64_t end,
                               std::span<const CandidateSite> sites, std::vector<std::int64_t> told_apart,
                               const Choices& choices, const std::vector<Subset>& subsets) {
   LocalHaplotypes made{begin, end, {}, std::move(told_apart), {}, {}};
-  made.allele_of.resize(made.sites.size());
-  made.spanned.resize(made.sites.size());
   std::map<std::string, std::size_t> known;
+  std::vector<Reading> readings;
   for (const Subset& chosen : subsets) {
+    Reading reading{bases_changed(choices, chosen), {}};
+    for (const std::int64_t site : made.sites)
+      reading.alleles.push_back(allele_of(sites[static_cast<std::size_t>(site)], choices, chosen));
     std::string bases = edited(reference, begin, end, choices, chosen);
-    const auto [place, is_new] = known.try_emplace(bases, made.bases.size());
-    if (is_new) {
-      made.bases.push_back(std::move(bases));
-      for (std::vector<int>& alleles : made.allele_of) alleles.push_back(0);
+    const auto [place, is_new] = known.try_emplace(bases, readings.size());
+    if (!is_new) {
+      merge(readings[place->second], reading);
+      continue;
     }
-    for (std::size_t s = 0; s < made.sites.size(); ++s) {
-      const int allele = allele_of(sites[static_cast<std::size_t>(made.sites[s])], choices, chosen);
-      int& kept = made.allele_of[s][place->second];
-      if (allele < 0) made.spanned[s] = true;
-      else if (kept == 0) kept = allele;
-    }
+    made.bases.push_back(std::move(bases));
+    readings.push_back(std::move(reading));
+  }
+  for (std::size_t s = 0; s < made.sites.size(); ++s) {
+    std::vector<int>& alleles = made.allele_of.emplace_back();
+    for (const Reading& reading : readings) alleles.push_back(std::max(0, reading.alleles[s]));
+    made.spanned.push_back(
+        std::ranges::any_of(readings, [&](const Reading& reading) { return reading.alleles[s] < 0; }));
   }
   return made;
 }

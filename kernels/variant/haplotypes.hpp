@@ -36,9 +36,10 @@ inline constexpr std::size_t kMostTogether = 32, kMostAlone = 16;
 /// two as near the left), for as long as they combine to at most `kMostAlone`.
 ///   reference   holds [begin, end) and all edits
 ///   sites       in the order of their records
-/// Two edits combine that share no base and are not insertions at one place. A haplotype has ALT of a site if it has
-/// that edit, or the same bases as one that has it; else `*` if it deletes the site's position and the site lists it;
-/// else REF.
+/// Two edits combine that share no base, belong to no one site, and are not two gaps that could be shifted onto each
+/// other. A haplotype has ALT of a site if it has that edit; else `*` if it deletes the site's position and the site
+/// lists it; else REF. Where several combinations make the same bases, those count that change the fewest; if one of
+/// them has an ALT, the haplotype has it.
 std::vector<LocalHaplotypes> local_haplotypes(const ReferenceStretch& reference, std::int64_t begin, std::int64_t end,
                                               std::span<const CandidateSite> sites);
 

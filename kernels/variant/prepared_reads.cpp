@@ -169,8 +169,7 @@ PreparedRead finished(const AlignedReadView& read, PlacedRead& placed,
   for (std::size_t i = 0; i < length; ++i) {
     const std::uint8_t quality = std::min(placed.quality[i], read.mapping_quality);
     made.base_quality[i] = quality < kLeastTrusted ? kDistrusted : quality;
-    if (i + 1 < length)
-      made.insertion_quality[i] = most[static_cast<std::size_t>(tandem_repeats(placed.bases, i))];
+    if (i + 1 < length) made.insertion_quality[i] = most[static_cast<std::size_t>(tandem_repeats(placed.bases, i))];
   }
   made.deletion_quality = made.insertion_quality;
   made.bases = std::move(placed.bases);

@@ -8,7 +8,8 @@ namespace {
 
 /// [ordered genotype] posterior of one sample under these frequencies.
 std::vector<long double> posteriors(const std::vector<std::vector<double>>& reads,
-                                    const std::vector<std::vector<int>>& all, const std::vector<long double>& frequency) {
+                                    const std::vector<std::vector<int>>& all,
+                                    const std::vector<long double>& frequency) {
   std::vector<long double> made;
   for (const std::vector<int>& genotype : all) {
     long double value = std::pow(10.0L, static_cast<long double>(genotype_likelihood(reads, genotype)));
@@ -68,7 +69,8 @@ double variant_quality(const std::vector<std::vector<std::vector<double>>>& samp
       total += now[a] + static_cast<long double>(pseudocounts[a]);
     }
     counts = now;
-    for (std::size_t a = 0; a < alleles; ++a) frequency[a] = (counts[a] + static_cast<long double>(pseudocounts[a])) / total;
+    for (std::size_t a = 0; a < alleles; ++a)
+      frequency[a] = (counts[a] + static_cast<long double>(pseudocounts[a])) / total;
   }
   long double log10_none = 0;
   for (const auto& reads : samples) {

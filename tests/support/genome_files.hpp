@@ -102,8 +102,10 @@ inline std::vector<std::string> variant_lines(const std::filesystem::path& path)
 inline std::vector<std::string> fields_of(const std::string& line, char between = '\t') {
   std::vector<std::string> fields{""};
   for (const char letter : line)
-    if (letter == between) fields.emplace_back();
-    else fields.back() += letter;
+    if (letter == between)
+      fields.emplace_back();
+    else
+      fields.back() += letter;
   return fields;
 }
 

@@ -26,8 +26,8 @@ class GenomeSite {
   std::string other(std::int64_t position) const { return base(position) == "T" ? "G" : "T"; }
 
   /// `count` reads of a sample, all with these edits, over the 60 bases about a position, aligned end to end.
-  void reads(const std::string& sample, int count, std::int64_t about, const std::vector<variant::Edit>& edits, int flags = 0,
-             int mapping_quality = 60) {
+  void reads(const std::string& sample, int count, std::int64_t about, const std::vector<variant::Edit>& edits,
+             int flags = 0, int mapping_quality = 60) {
     std::string bases, cigar;
     std::int64_t at = std::max<std::int64_t>(0, about - 30);
     const std::int64_t begin = at, end = about + 30;
@@ -41,21 +41,25 @@ class GenomeSite {
     }
     bases += between(at, end);
     cigar += std::to_string(end - at) + "M";
-    if (!samples_.contains(sample)) samples_[sample] = "@RG\tID:" + sample + "\tSM:" + sample + "\n", order_.push_back(sample);
+    if (!samples_.contains(sample))
+      samples_[sample] = "@RG\tID:" + sample + "\tSM:" + sample + "\n", order_.push_back(sample);
     for (int i = 0; i < count; ++i)
       lines_.emplace(begin, "read" + std::to_string(lines_.size()) + "\t" + std::to_string(flags) + "\tchr1\t" +
                                 std::to_string(begin + 1) + "\t" + std::to_string(mapping_quality) + "\t" + cigar +
-                                "\t*\t0\t0\t" + bases + "\t" + std::string(bases.size(), 'I') + "\tRG:Z:" + sample + "\n");
+                                "\t*\t0\t0\t" + bases + "\t" + std::string(bases.size(), 'I') + "\tRG:Z:" + sample +
+                                "\n");
   }
 
   /// A line of VCF: `length` bases of the reference at a position, from 0, and ALT.
   std::string record(std::int64_t position, std::int64_t length, const std::string& alt) const {
-    return "chr1\t" + std::to_string(position + 1) + "\t.\t" + between(position, position + length) + "\t" + alt + "\t.\t.\t.\n";
+    return "chr1\t" + std::to_string(position + 1) + "\t.\t" + between(position, position + length) + "\t" + alt +
+           "\t.\t.\t.\n";
   }
   std::filesystem::path candidates(const std::vector<std::string>& records, const std::string& contig = "chr1",
                                    std::size_t length = 0) const {
-    std::string text = "##fileformat=VCFv4.2\n##contig=<ID=" + contig + ",length=" +
-                       std::to_string(length ? length : reference.size()) + ">\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n";
+    std::string text = "##fileformat=VCFv4.2\n##contig=<ID=" + contig +
+                       ",length=" + std::to_string(length ? length : reference.size()) +
+                       ">\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n";
     for (const std::string& record : records) text += record;
     return scratch.write("candidates.vcf", text);
   }
@@ -67,7 +71,8 @@ class GenomeSite {
   }
 
   /// The lines of the result; `more` adds to what is asked, or replaces it.
-  std::vector<std::string> genotyped(const std::filesystem::path& candidates, const std::map<std::string, std::string>& more = {}) const {
+  std::vector<std::string> genotyped(const std::filesystem::path& candidates,
+                                     const std::map<std::string, std::string>& more = {}) const {
     std::map<std::string, std::string> given = more;
     if (!given.contains("reads")) given["reads"] = write_bam("reads.bam");
     given.try_emplace("reference", reference_path_);

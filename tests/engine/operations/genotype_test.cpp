@@ -47,7 +47,9 @@ TEST(Genotype, EveryAlleleOfNistIsRightInBamAndCram) {
   if (!data) GTEST_SKIP() << "the test data are missing";
   const test::Scratch scratch;
   const auto run_on = [&](const std::filesystem::path& reads, const std::string& name, int threads) {
-    GenomeSite::run({{"reads", reads}, {"reference", data->reference}, {"candidates", data->truth}, {"scored", scratch / name}}, threads);
+    GenomeSite::run(
+        {{"reads", reads}, {"reference", data->reference}, {"candidates", data->truth}, {"scored", scratch / name}},
+        threads);
     return test::content_of(scratch / name);
   };
   const std::string of_bam = run_on(data->bam, "bam.vcf.gz", 1);
@@ -63,7 +65,8 @@ TEST(Genotype, EveryAlleleOfNistIsRightInBamAndCram) {
     for (std::size_t allele = 1; allele <= alts.size(); ++allele) {
       auto& [right, all] = right_of[fields[3].size() == alts[allele - 1].size()];
       ++all;
-      right += dosage(genotype_of(truth[i]), allele) == dosage(genotype_of(found[i]), allele) && std::stod(fields[5]) >= 30;
+      right +=
+          dosage(genotype_of(truth[i]), allele) == dosage(genotype_of(found[i]), allele) && std::stod(fields[5]) >= 30;
     }
   }
   EXPECT_EQ(right_of[true], std::pair(186, 186));
@@ -77,8 +80,12 @@ TEST(Genotype, TheSimulatorGivesTheSameFile) {
   std::vector<std::string> contents;
   for (const Device device : test::devices_under_test()) {
     const std::filesystem::path out = scratch / (test::test_name(device) + ".vcf.gz");
-    GenomeSite::run({{"reads", data->bam}, {"reference", data->reference}, {"candidates", data->truth}, {"scored", out},
-                     {"regions", "chr20:10000000-10001500"}}, 2, device);
+    GenomeSite::run({{"reads", data->bam},
+                     {"reference", data->reference},
+                     {"candidates", data->truth},
+                     {"scored", out},
+                     {"regions", "chr20:10000000-10001500"}},
+                    2, device);
     contents.push_back(test::content_of(out));
     EXPECT_EQ(test::variant_lines(out).size(), 10U);
     EXPECT_EQ(contents.back(), contents.front()) << name(device);
@@ -112,11 +119,19 @@ TEST(Genotype, WhatCannotBeScoredIsPassedThroughWithItsReason) {
   GenomeSite site;
   site.reads("s", 20, 40, {});
   std::string many;
-  for (int i = 1; i <= 45; ++i) many.append(i > 1 ? "," : "").append(site.base(40) + std::string(static_cast<std::size_t>(i), 'G'));
-  const std::vector<std::pair<std::string, std::string>> cases{
-      {"<DEL>", "symbolic_allele"}, {"<NON_REF>", "NON_REF"},     {"<*>", "NON_REF"},     {"A[chr1:50[", "breakend"},
-      {".A", "breakend"},           {".", "no_ALT"},              {site.base(40), "ALT_is_REF"}, {"*", "no_ALT_but_a_spanning_deletion"},
-      {"R", "ALT_is_not_ACGTN"},    {many, "more_than_1024_genotypes"}, {std::string(1001, 'A'), "allele_longer_than_1000"}};
+  for (int i = 1; i <= 45; ++i)
+    many.append(i > 1 ? "," : "").append(site.base(40) + std::string(static_cast<std::size_t>(i), 'G'));
+  const std::vector<std::pair<std::string, std::string>> cases{{"<DEL>", "symbolic_allele"},
+                                                               {"<NON_REF>", "NON_REF"},
+                                                               {"<*>", "NON_REF"},
+                                                               {"A[chr1:50[", "breakend"},
+                                                               {".A", "breakend"},
+                                                               {".", "no_ALT"},
+                                                               {site.base(40), "ALT_is_REF"},
+                                                               {"*", "no_ALT_but_a_spanning_deletion"},
+                                                               {"R", "ALT_is_not_ACGTN"},
+                                                               {many, "more_than_1024_genotypes"},
+                                                               {std::string(1001, 'A'), "allele_longer_than_1000"}};
   std::vector<std::string> records;
   for (const auto& [alt, reason] : cases) records.push_back(site.record(40, 1, alt));
   const auto lines = site.genotyped(site.candidates(records));
@@ -182,9 +197,11 @@ TEST(Genotype, SeveralFilesAreSeveralSamples) {
 }
 
 TEST(Genotype, BothRepresentationsOfAnIndelAreOne) {
-  GenomeSite site("GATTACAGTCCGATCTTGCAAGCT" + std::string("CACACACACACA") + "GGTTCAGATCCGATTAGCCAGTACGATCAGCATTTGACGACGTACCATG");
+  GenomeSite site("GATTACAGTCCGATCTTGCAAGCT" + std::string("CACACACACACA") +
+                  "GGTTCAGATCCGATTAGCCAGTACGATCAGCATTTGACGACGTACCATG");
   site.reads("s", 30, 25, {{24, 26, ""}});
-  const auto lines = site.genotyped(site.candidates({site.record(23, 3, site.base(23)), site.record(33, 3, site.base(33))}));
+  const auto lines =
+      site.genotyped(site.candidates({site.record(23, 3, site.base(23)), site.record(33, 3, site.base(33))}));
   EXPECT_EQ(genotype_of(lines[0]), "1/1");
   EXPECT_EQ(genotype_of(lines[1]), "1/1");
 }
@@ -201,7 +218,8 @@ TEST(Genotype, WhatIsWrongIsSaidBeforeAnythingIsComputed) {
   };
   refused(site.candidates({later, good}), {}, {"candidates", "chr1:41", "bcftools sort"});
   refused(site.candidates({good.substr(3)}), {}, {"no sequence 1", "chr1"});
-  refused(site.candidates({"chr1\t41\t.\t" + site.other(40) + "\t" + site.base(40) + "\t.\t.\t.\n"}), {}, {"chr1:41", "REF", "assembly"});
+  refused(site.candidates({"chr1\t41\t.\t" + site.other(40) + "\t" + site.base(40) + "\t.\t.\t.\n"}), {},
+          {"chr1:41", "REF", "assembly"});
   refused(site.candidates({"chr1\t9999\t.\tA\tC\t.\t.\t.\n"}), {}, {"chr1:9999", "beyond"});
   refused(site.candidates({good}, "chr1", 77), {}, {"77", "assembly"});
   refused(site.candidates({good}), {{"scored", site.scratch / "out.vcf"}}, {"out.vcf", ".vcf.gz"});
@@ -220,7 +238,8 @@ TEST(Genotype, ReadsOfAnotherGenomeAreRefused) {
   const std::string ref(1, other[40]);
   test::expect_input_error(
       [&] {
-        site.genotyped(site.candidates({"chr1\t41\t.\t" + ref + "\t" + (ref == "A" ? "C" : "A") + "\t.\t.\t.\n"}), {{"reference", reversed}});
+        site.genotyped(site.candidates({"chr1\t41\t.\t" + ref + "\t" + (ref == "A" ? "C" : "A") + "\t.\t.\t.\n"}),
+                       {{"reference", reversed}});
       },
       {"other.fa", "aligned to another"});
 }

@@ -4,6 +4,7 @@
 // usage: parsers [ROUNDS] [SEED]     rounds per kind of file
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -16,11 +17,16 @@
 
 #include "io/dicom_reader.hpp"
 #include "io/genome/pairhmm_text.hpp"
+#include "io/genome/reads_file.hpp"
+#include "io/genome/reference_file.hpp"
+#include "io/genome/regions.hpp"
+#include "io/genome/variant_file.hpp"
 #include "io/geometry/rtk_xml.hpp"
 #include "io/hdf5/exchange_file.hpp"
 #include "io/image/image_file.hpp"
 #include "kernels/core/error.hpp"
 #include "tests/io/dicom/part_10.hpp"
+#include "tests/support/genome_files.hpp"
 
 namespace {
 
@@ -108,6 +114,80 @@ std::string dicom_seed() {
                  element(0x28, 0x10, "US", little(512, 2)) + element(0x7fe0, 0x10, "OW", std::string(64, '\7')));
 }
 
+/// Reads, variants, references and their indices. Where the index is changed, its file is whole, and the other way
+/// round.
+void add_genomes(const fs::path& of_all, std::vector<Kind>& kinds) {
+  using namespace kiban;
+  const fs::path folder = of_all / "genome";  // what is changed is written beside, under the same names
+  fs::create_directory(folder);
+  const std::string bases = "ACGTTGCAACGTTGCAAGCTTAGCATCGATCGATTACGATCGGATCATCGACTACGACTAGC";
+  const fs::path reference = test::write_fasta(folder / "seed.fa.gz", {{"chr1", bases}, {"chr2", bases + bases}});
+  std::string sam =
+      "@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:chr1\tLN:62\n@SQ\tSN:chr2\tLN:124\n@RG\tID:g\tSM:a\n@RG\tID:h\tSM:b\n";
+  for (int i = 0; i < 40; ++i)
+    sam += "r" + std::to_string(i) + "\t99\tchr1\t" + std::to_string(1 + i) +
+           "\t60\t2S4M1I2M1D3M\t=\t9\t30\tACGTACGTACGT\tIIIIIIIIIIII\tRG:Z:g\n";
+  const auto read_reads = [reference](const fs::path& path) {
+    io::ReadsFile file(path, reference);
+    for (std::size_t contig = 0; contig < std::min<std::size_t>(file.contigs().size(), 3); ++contig)
+      file.fetch(static_cast<std::int64_t>(contig), 0, 60, {}, [](const io::AlignedRead&) {});
+  };
+  const auto read_variants = [](const fs::path& path) {
+    io::VariantReader reader(path);
+    for (io::VariantSite site; reader.next(site);) continue;
+  };
+  const auto read_reference = [](const fs::path& path) {
+    io::ReferenceFile file(path);
+    for (std::size_t contig = 0; contig < std::min<std::size_t>(file.contigs().size(), 3); ++contig)
+      file.bases(static_cast<std::int64_t>(contig), 0, std::min<std::int64_t>(file.contigs()[contig].length, 100));
+  };
+  const auto add = [&](const fs::path& seed, const std::string& index,
+                       const std::function<void(const fs::path&)>& read) {
+    const std::string name = seed.filename(), beside = name + index;
+    kinds.push_back({name, content_of(seed), [=](const fs::path& path) {
+                       if (!index.empty())
+                         fs::copy_file(folder / beside, path.string() + index, fs::copy_options::overwrite_existing);
+                       read(path);
+                     }});
+    if (!index.empty())
+      kinds.push_back({beside, content_of(folder / beside), [=](const fs::path& path) {
+                         fs::path of = path;
+                         fs::copy_file(seed, of.replace_extension(""), fs::copy_options::overwrite_existing);
+                         read(of);
+                       }});
+  };
+  for (const char* name : {"seed.bam", "seed.cram"}) {
+    const fs::path path = test::write_reads(folder / name, sam, reference);
+    add(path, path.extension() == ".bam" ? ".bai" : ".crai", read_reads);
+  }
+  const fs::path csi = test::write_reads(folder / "csi.bam", sam, reference, false);
+  test::require(sam_index_build(csi.c_str(), 14) == 0, csi);
+  add(csi, ".csi", read_reads);
+  const std::string vcf =
+      "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=62>\n##INFO=<ID=AF,Number=A,Type=Float,Description=\"x\">\n"
+      "##FORMAT=<ID=GT,Number=1,Type=String,Description=\"x\">\n#"
+      "CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ts\n"
+      "chr1\t10\trs1\tA\tC,<DEL>,*\t50\tPASS\tAF=0.1,0.2,0.3\tGT\t0/1\nchr1\t20\t.\tAC\tA\t.\t.\t.\tGT\t./.\n";
+  for (const char* name : {"seed.vcf", "seed.bcf", "seed.vcf.gz"}) {
+    const fs::path path = test::write_variants(folder / name, vcf);
+    const bool is_indexed = path.extension() == ".gz";
+    if (is_indexed) test::require(bcf_index_build(path.c_str(), 0) == 0, path);
+    add(path, is_indexed ? ".tbi" : "", read_variants);
+  }
+  add(test::write_fasta(folder / "plain.fa", {{"chr1", bases}}), ".fai", read_reference);
+  kinds.push_back({"seed.fa.gz.gzi", content_of(folder / "seed.fa.gz.gzi"), [=](const fs::path& path) {
+                     const fs::path of = path.parent_path() / "gzi.fa.gz";
+                     fs::copy_file(reference, of, fs::copy_options::overwrite_existing);
+                     fs::copy_file(reference.string() + ".fai", of.string() + ".fai",
+                                   fs::copy_options::overwrite_existing);
+                     fs::copy_file(path, of.string() + ".gzi", fs::copy_options::overwrite_existing);
+                     read_reference(of);
+                   }});
+  kinds.push_back({"regions.bed", "chr1\t0\t10\t1\n# x\nchr1\t20\t30\t2\n", [](const fs::path& path) {
+                     io::read_numbered_bed(path, {{"chr1", 62}}, 20);
+                   }});
+}
+
 std::vector<Kind> kinds(const fs::path& folder) {
   std::vector<Kind> kinds;
   Array<float, 3> values({5, 6, 7});
@@ -131,6 +211,7 @@ std::vector<Kind> kinds(const fs::path& folder) {
                      reader.values(path, {reader.tag("Modality"), reader.tag("BodyPartExamined"), reader.tag("Rows"),
                                           reader.tag("TransferSyntaxUID")});
                    }});
+  add_genomes(folder, kinds);
   kinds.push_back({"pairs.txt",
                    "2 2\nACGTN IIII! NNNN! NNNN! ++++!\nTT 55 KK KK +5\nACGTTACG\nTTT\n\n1 1\nA ! ~ ~ ~\nA\n",
                    [](const fs::path& path) {

@@ -16,13 +16,14 @@ const std::string kHeader =
 std::string line(const std::string& name, int flags, int position, const std::string& cigar, const std::string& bases,
                  const std::string& more = "RG:Z:g1", int quality = 60) {
   return name + "\t" + std::to_string(flags) + "\tchr1\t" + std::to_string(position) + "\t" + std::to_string(quality) +
-         "\t" + cigar + "\t=\t" + std::to_string(position + 7) + "\t17\t" + bases + "\t" + std::string(bases.size(), 'I') +
-         (more.empty() ? "" : "\t" + more) + "\n";
+         "\t" + cigar + "\t=\t" + std::to_string(position + 7) + "\t17\t" + bases + "\t" +
+         std::string(bases.size(), 'I') + (more.empty() ? "" : "\t" + more) + "\n";
 }
 
 struct Site {
   test::Scratch scratch;
-  std::filesystem::path reference = test::write_fasta(scratch / "ref.fa", {{"chr1", kBases}, {"chr2", std::string(1000, 'A')}});
+  std::filesystem::path reference =
+      test::write_fasta(scratch / "ref.fa", {{"chr1", kBases}, {"chr2", std::string(1000, 'A')}});
   std::filesystem::path bam(const std::string& sam, const std::string& name = "reads.bam", bool index = true) const {
     return test::write_reads(scratch / name, sam, reference, index);
   }
@@ -36,8 +37,9 @@ std::vector<AlignedRead> fetched(ReadsFile& file, std::int64_t begin, std::int64
 
 TEST(ReadsFile, GivesReadsOfBamAndCramAlike) {
   const Site site;
-  const std::string sam = kHeader + line("a", 99, 2, "3S5M1D2M", "TTTCGTTGAA") + line("b", 163, 10, "8M", kBases.substr(9, 8), "RG:Z:g2") +
-                          line("c", 1024, 12, "4M", kBases.substr(11, 4)) + line("d", 0, 30, "4M", "ACGT", "RG:Z:g3", 10);
+  const std::string sam =
+      kHeader + line("a", 99, 2, "3S5M1D2M", "TTTCGTTGAA") + line("b", 163, 10, "8M", kBases.substr(9, 8), "RG:Z:g2") +
+      line("c", 1024, 12, "4M", kBases.substr(11, 4)) + line("d", 0, 30, "4M", "ACGT", "RG:Z:g3", 10);
   for (const char* name : {"reads.bam", "reads.cram"}) {
     ReadsFile file(site.bam(sam, name), site.reference);
     EXPECT_EQ(file.samples(), (std::vector<std::string>{"child", "mother"}));
@@ -82,11 +84,15 @@ TEST(ReadsFile, WhatIsWrongIsSaid) {
   test::expect_input_error(open(site.scratch / "none.bam"), {"none.bam"});
   test::expect_input_error(open(site.scratch.write("text.bam", "hello, this is no BAM\n")), {"text.bam", "neither"});
   test::expect_input_error(open(site.bam(kHeader + read, "bare.bam", false)), {"bare.bam", "samtools index"});
-  test::expect_input_error(open(site.bam(kHeader + line("a", 0, 2, "4M", "ACGT", ""), "lost.bam")), {"lost.bam", "read a", "no read group"});
-  test::expect_input_error(open(site.bam(kHeader + line("a", 0, 2, "4M", "ACGT", "RG:Z:g9"), "other.bam")), {"other.bam", "g9"});
-  test::expect_input_error(open(site.bam("@HD\tVN:1.6\tSO:queryname\n@SQ\tSN:chr1\tLN:62\n" + read, "names.bam", false)),
-                           {"names.bam", "samtools sort"});
-  test::expect_input_error(open(site.bam("@SQ\tSN:chr1\tLN:62\n@RG\tID:g1\n" + read, "nameless.bam")), {"nameless.bam", "SM"});
+  test::expect_input_error(open(site.bam(kHeader + line("a", 0, 2, "4M", "ACGT", ""), "lost.bam")),
+                           {"lost.bam", "read a", "no read group"});
+  test::expect_input_error(open(site.bam(kHeader + line("a", 0, 2, "4M", "ACGT", "RG:Z:g9"), "other.bam")),
+                           {"other.bam", "g9"});
+  test::expect_input_error(
+      open(site.bam("@HD\tVN:1.6\tSO:queryname\n@SQ\tSN:chr1\tLN:62\n" + read, "names.bam", false)),
+      {"names.bam", "samtools sort"});
+  test::expect_input_error(open(site.bam("@SQ\tSN:chr1\tLN:62\n@RG\tID:g1\n" + read, "nameless.bam")),
+                           {"nameless.bam", "SM"});
   const auto whole = site.bam(kHeader + read, "whole.bam");
   const std::string bytes = test::content_of(whole);
   site.scratch.write("whole.bam", bytes.substr(0, bytes.size() - 5));

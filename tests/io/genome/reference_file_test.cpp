@@ -36,7 +36,8 @@ TEST(ReferenceFile, GivesBasesOfPlainAndCompressedFiles) {
     std::mt19937 random(3);
     for (int i = 0; i < 200; ++i) {
       const std::int64_t begin = random() % 199'000, end = begin + 1 + random() % 1000;
-      ASSERT_EQ(file.bases(0, begin, end), upper(one.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin))));
+      ASSERT_EQ(file.bases(0, begin, end),
+                upper(one.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin))));
     }
   }
   EXPECT_EQ(reference_files(scratch / "packed.fa.gz").size(), 3U);

@@ -22,8 +22,12 @@ TEST(Regions, AreReadAsOthersReadThem) {
 }
 
 TEST(Regions, WhatIsWrongIsSaid) {
-  for (const auto& [text, word] : {std::pair{"2:1-5", "chr2"}, {"chr1:9-3", "chr1"}, {"", "none"}, {"chr9", "chr9"},
-                                   {"chr2:600-700", "500"}, {"chr1:abc", "chr1"}}) {
+  for (const auto& [text, word] : {std::pair{"2:1-5", "chr2"},
+                                   {"chr1:9-3", "chr1"},
+                                   {"", "none"},
+                                   {"chr9", "chr9"},
+                                   {"chr2:600-700", "500"},
+                                   {"chr1:abc", "chr1"}}) {
     try {
       parse_regions(text, kContigs);
       ADD_FAILURE() << text << " is taken";
@@ -36,7 +40,8 @@ TEST(Regions, WhatIsWrongIsSaid) {
 
 TEST(Regions, BedHasNumbers) {
   const test::Scratch scratch;
-  const auto path = scratch.write("p.bed", "track name=x\n# comment\nchr2\t10\t20\t1\r\n\nchr1 0 5 3 more\nchr1\t5\t9\t2\n");
+  const auto path =
+      scratch.write("p.bed", "track name=x\n# comment\nchr2\t10\t20\t1\r\n\nchr1 0 5 3 more\nchr1\t5\t9\t2\n");
   const auto found = read_numbered_bed(path, kContigs, 20);
   ASSERT_EQ(found.size(), 3U);
   EXPECT_EQ(found[0].number, 3);

@@ -81,7 +81,8 @@ TEST(VariantFile, WhatIsWrittenIsReadByOthers) {
     writer.finish();
     const auto lines = test::variant_lines(path);
     ASSERT_EQ(lines.size(), 3U);
-    EXPECT_EQ(lines[0], "chr1\t10\trs1\tA\tC\t12.35\t.\tSPANDEL\tGT:AD:DP:GQ:PL:UF\t0/1:3,4:9:99:100,0,90:2\t./.:0,0:0:.:.:0");
+    EXPECT_EQ(lines[0],
+              "chr1\t10\trs1\tA\tC\t12.35\t.\tSPANDEL\tGT:AD:DP:GQ:PL:UF\t0/1:3,4:9:99:100,0,90:2\t./.:0,0:0:.:.:0");
     EXPECT_EQ(lines[1], "chr1\t20\t.\tA\t<DEL>\t.\t.\tUNSCORED=symbolic_allele\tGT\t.\t.");
     EXPECT_EQ(lines[2], "chr1\t30\trs1\tA\tC\t12.35\t.\t.\tGT:AD:DP:GQ:PL:UF\t1:0,4:4:40:40,0:0\t.:0,0:0:.:.:0");
     htsFile* const file = hts_open(path.c_str(), "r");

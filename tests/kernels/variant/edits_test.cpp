@@ -9,7 +9,8 @@ namespace kiban::variant {
 namespace {
 
 std::string applied(const std::string& reference, std::int64_t begin, std::int64_t end, const std::string& alternate) {
-  return reference.substr(0, static_cast<std::size_t>(begin)) + alternate + reference.substr(static_cast<std::size_t>(end));
+  return reference.substr(0, static_cast<std::size_t>(begin)) + alternate +
+         reference.substr(static_cast<std::size_t>(end));
 }
 
 TEST(Edits, SharedBasesAreTrimmedAndGapsShiftedLeft) {
@@ -21,14 +22,14 @@ TEST(Edits, SharedBasesAreTrimmedAndGapsShiftedLeft) {
     std::string ref, alt;
     Edit edit;
   };
-  for (const Case& each : {Case{102, "C", "T", {102, 103, "T", 103}},             // a base
-                           Case{101, "TC", "TG", {102, 103, "G", 103}},           // with a base before it
-                           Case{103, "ACG", "ATT", {104, 106, "TT", 106}},        // several
-                           Case{107, "AG", "ACAG", {102, 102, "CA", 108}},        // CA comes into the repeat
-                           Case{105, "ACA", "A", {102, 104, "", 108}},            // CA goes out of it
-                           Case{108, "GG", "G", {108, 109, "", 110}},             // at the end
-                           Case{100, "T", "TT", {100, 100, "T", 102}},            // at the beginning
-                           Case{104, "C", "C", {104, 104, "", 104}}}) {           // nothing
+  for (const Case& each : {Case{102, "C", "T", {102, 103, "T", 103}},       // a base
+                           Case{101, "TC", "TG", {102, 103, "G", 103}},     // with a base before it
+                           Case{103, "ACG", "ATT", {104, 106, "TT", 106}},  // several
+                           Case{107, "AG", "ACAG", {102, 102, "CA", 108}},  // CA comes into the repeat
+                           Case{105, "ACA", "A", {102, 104, "", 108}},      // CA goes out of it
+                           Case{108, "GG", "G", {108, 109, "", 110}},       // at the end
+                           Case{100, "T", "TT", {100, 100, "T", 102}},      // at the beginning
+                           Case{104, "C", "C", {104, 104, "", 104}}}) {     // nothing
     const Edit found = normalised_edit(stretch, each.position, each.ref, each.alt);
     EXPECT_EQ(found, each.edit) << each.ref << ">" << each.alt << " is at " << found.begin << "-" << found.end << " "
                                 << found.alternate;
@@ -58,7 +59,8 @@ TEST(Edits, IsTheLeftmostOfAllThatMakeTheSameSequence) {
     ASSERT_EQ(found.end - found.begin, taken);
     std::int64_t first = -1, last = -1;
     for (std::int64_t at = 0; at + taken <= 24; ++at) {
-      const std::string put = deletes ? "" : made.substr(static_cast<std::size_t>(at), static_cast<std::size_t>(length));
+      const std::string put =
+          deletes ? "" : made.substr(static_cast<std::size_t>(at), static_cast<std::size_t>(length));
       if (applied(reference, at, at + taken, put) != made) continue;
       if (first < 0) first = at;
       last = at;

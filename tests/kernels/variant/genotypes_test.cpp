@@ -36,7 +36,8 @@ std::vector<std::vector<double>> random_reads(std::mt19937& random, int alleles,
   for (int read = 0; read < count; ++read) {
     std::vector<double>& own = reads.emplace_back();
     const int from = genotype[random() % genotype.size()];
-    for (int allele = 0; allele < alleles; ++allele) own.push_back(allele == from ? -unit(random) : -1 - 3 * unit(random));
+    for (int allele = 0; allele < alleles; ++allele)
+      own.push_back(allele == from ? -unit(random) : -1 - 3 * unit(random));
   }
   return reads;
 }
@@ -83,7 +84,8 @@ TEST(Genotypes, QualityIsThatOfTheSearchForFrequencies) {
   std::mt19937 random(5);
   const AlleleKind all[] = {AlleleKind::reference, AlleleKind::single_base, AlleleKind::length_changing,
                             AlleleKind::spanning_deletion};
-  const std::map<AlleleKind, double> pseudocount{{AlleleKind::reference, 10}, {AlleleKind::single_base, 0.01},
+  const std::map<AlleleKind, double> pseudocount{{AlleleKind::reference, 10},
+                                                 {AlleleKind::single_base, 0.01},
                                                  {AlleleKind::length_changing, 0.00125},
                                                  {AlleleKind::spanning_deletion, 0.00125}};
   for (int alleles = 2; alleles <= 4; ++alleles)
@@ -110,14 +112,16 @@ TEST(Genotypes, QualityIsThatOfTheSearchForFrequencies) {
         const double expected = reference::variant_quality(samples, ploidy, pseudocounts, is_variant);
         EXPECT_NEAR(*quality, expected, 1e-6 * std::max(1.0, expected)) << alleles << " alleles, ploidy " << ploidy;
       }
-  EXPECT_FALSE(variant_quality(std::vector<GenotypeCall>(2), std::vector{AlleleKind::reference, AlleleKind::single_base},
+  EXPECT_FALSE(variant_quality(std::vector<GenotypeCall>(2),
+                               std::vector{AlleleKind::reference, AlleleKind::single_base},
                                std::vector<std::int64_t>{2, 2}));
 }
 
 TEST(Genotypes, AReadIsNeverFurtherThanTheCapFromItsBest) {
   // Two reads, four haplotypes, of alleles 0, 1, 1, 3: allele 2 has none.
   const std::vector<double> likelihoods{-1, -20, -2, -3.5, -9, -9, -10, -30};
-  const ReadEvidence evidence = read_evidence(likelihoods, std::vector<std::int64_t>{100, 50}, std::vector<int>{0, 1, 1, 3}, 4);
+  const ReadEvidence evidence =
+      read_evidence(likelihoods, std::vector<std::int64_t>{100, 50}, std::vector<int>{0, 1, 1, 3}, 4);
   const std::vector<double> expected{-1, -2, -5.5, -3.5, -9, -9, -13.5, -13.5};
   for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_DOUBLE_EQ(evidence.likelihoods[i], expected[i]) << i;
   EXPECT_TRUE(evidence.fits[0]);
@@ -126,7 +130,8 @@ TEST(Genotypes, AReadIsNeverFurtherThanTheCapFromItsBest) {
 
 TEST(Genotypes, WhatIsImpossibleSaysNothing) {
   const double never = -std::numeric_limits<double>::infinity();
-  const ReadEvidence evidence = read_evidence(std::vector<double>{never, never}, std::vector<std::int64_t>{10}, std::vector<int>{0, 1}, 2);
+  const ReadEvidence evidence =
+      read_evidence(std::vector<double>{never, never}, std::vector<std::int64_t>{10}, std::vector<int>{0, 1}, 2);
   const GenotypeCall call = genotype_call(evidence, std::vector<std::int64_t>{0}, 2);
   EXPECT_EQ(call.phred, (std::vector<int>{0, 0, 0}));
   EXPECT_EQ(call.unfit, 1);

@@ -47,13 +47,13 @@ TEST(Haplotypes, NeighboursCombine) {
 }
 
 TEST(Haplotypes, WhatSharesABaseDoesNotCombine) {
-  // A deletion of GGC, a base within it, two insertions at one place, and a deletion that begins where it ends.
+  // A deletion of GGC, a base within it, two insertions at one place where it ends, and a deletion beyond.
   const auto made = of({site(1006, "AGGC", {"A"}), site(1008, "G", {"T"}), site(1009, "C", {"CA"}),
-                        site(1009, "C", {"CG"}), site(1009, "CTTAA", {"C"})});
+                        site(1009, "C", {"CG"}), site(1011, "TAA", {"T"})});
   ASSERT_EQ(made.size(), 1U);
   const std::set<std::string> found(made[0].bases.begin(), made[0].bases.end());
   EXPECT_EQ(found.size(), made[0].bases.size());
-  EXPECT_TRUE(found.contains("GATTACAGCCTGATCCAT"));      // both deletions
+  EXPECT_TRUE(found.contains("GATTACATTGCCTGATCCAT"));    // both deletions
   EXPECT_TRUE(found.contains("GATTACATTAAGCCTGATCCAT"));  // the first alone
   for (const std::string& bases : found) EXPECT_EQ(bases.find("GCAGTTAA"), std::string::npos) << bases;
 }
@@ -72,14 +72,23 @@ TEST(Haplotypes, ADeletedSiteIsReferenceUnlessTheStarIsListed) {
 
 TEST(Haplotypes, OneVariantInTwoRecordsIsOneVariant) {
   // The same deletion stated twice, and two bases stated together and apart.
-  const auto made = of({site(1001, "ATT", {"AT"}), site(1002, "TT", {"T"}), site(1004, "AC", {"GT"}), site(1004, "A", {"G"}),
-                        site(1005, "C", {"T"})});
+  const auto made = of({site(1001, "ATT", {"AT"}), site(1002, "TT", {"T"}), site(1004, "AC", {"GT"}),
+                        site(1004, "A", {"G"}), site(1005, "C", {"T"})});
   ASSERT_EQ(made.size(), 1U);
   const std::string shorter = "GATACAGGCTTAAGCCTGATCCAT", two = "GATTGTAGGCTTAAGCCTGATCCAT";
   EXPECT_EQ(allele(made[0], 0, shorter), 1);
   EXPECT_EQ(allele(made[0], 1, shorter), 1);
   for (std::size_t s : {2U, 3U, 4U}) EXPECT_EQ(allele(made[0], s, two), 1) << s;
   EXPECT_EQ(std::set<std::string>(made[0].bases.begin(), made[0].bases.end()).size(), made[0].bases.size());
+}
+
+TEST(Haplotypes, OppositeChangesOfARepeatAreNoReference) {
+  // A base more and a base less of TT, and of AA; and a base beside a run that becomes one of it.
+  const auto made = of({site(1001, "ATT", {"AT", "ATTT"}), site(1001, "A", {"AT"}), site(1001, "ATT", {"AT"}),
+                        site(1001, "A", {"T"}), site(1000, "GA", {"G"})});
+  for (std::size_t s = 0; s < made[0].sites.size(); ++s) EXPECT_EQ(allele(made[0], s, kReference), 0) << s;
+  EXPECT_EQ(allele(made[0], 4, "GTTACAGGCTTAAGCCTGATCCAT"), 1);  // A gone, not: A to T and a T gone
+  EXPECT_EQ(allele(made[0], 3, "GTTACAGGCTTAAGCCTGATCCAT"), 0);
 }
 
 TEST(Haplotypes, AllelesOfOneRecordDoNotCombine) {
@@ -89,7 +98,8 @@ TEST(Haplotypes, AllelesOfOneRecordDoNotCombine) {
 
 TEST(Haplotypes, InADenseClusterEachSiteHasItsNearestNeighbours) {
   std::vector<CandidateSite> sites;
-  for (std::int64_t at = 1001; at < 1024; at += 2) sites.push_back(site(at, std::string(1, kStretch.at(at)), {kStretch.at(at) == 'A' ? "C" : "A"}));
+  for (std::int64_t at = 1001; at < 1024; at += 2)
+    sites.push_back(site(at, std::string(1, kStretch.at(at)), {kStretch.at(at) == 'A' ? "C" : "A"}));
   const auto made = of(sites);
   ASSERT_EQ(made.size(), sites.size());
   for (std::size_t s = 0; s < made.size(); ++s) {
@@ -100,7 +110,9 @@ TEST(Haplotypes, InADenseClusterEachSiteHasItsNearestNeighbours) {
   // The sixth: itself, its neighbours at two bases, and of those at four the left one.
   for (const std::string& bases : made[5].bases)
     for (std::size_t i = 0; i < bases.size(); ++i)
-      if (bases[i] != kReference[i]) { EXPECT_TRUE(i == 7 || i == 9 || i == 11 || i == 13) << i; }
+      if (bases[i] != kReference[i]) {
+        EXPECT_TRUE(i == 7 || i == 9 || i == 11 || i == 13) << i;
+      }
 }
 
 TEST(Haplotypes, ManyAllelesOfOneSiteAreKept) {

@@ -102,7 +102,8 @@ TEST(PreparedReads, QualitiesAreCapped) {
 }
 
 TEST(PreparedReads, MatesAreOneObservationWhereTheyOverlap) {
-  Owned first = paired(Owned(100, "6M", "ACGTAC"), false, 103, 8), second = paired(Owned(103, "2M1I3M", "TCTACG"), true, 100, -8);
+  Owned first = paired(Owned(100, "6M", "ACGTAC"), false, 103, 8),
+        second = paired(Owned(103, "2M1I3M", "TCTACG"), true, 100, -8);
   first.view.name = second.view.name = 77;
   const auto made = prepare({first, second});
   //                                                     100 1   2   3   4  5: the mates agree at 103 (T) and 105 ..
@@ -119,11 +120,11 @@ TEST(PreparedReads, RepeatsAreCountedAroundABase) {
   EXPECT_EQ(at("ACGTACGG", 1), 1);
   EXPECT_EQ(at("GTAAAAAC", 2), 5);
   EXPECT_EQ(at("GTAAAAAC", 4), 5);
-  EXPECT_EQ(at("GTAAAAAC", 1), 5);    // before the run
-  EXPECT_EQ(at("TTCTTCCCC", 5), 4);   // the unit before is TTC, that after C, of which one lies before
-  EXPECT_EQ(at("GACACACT", 2), 3);    // AC, AC, AC
+  EXPECT_EQ(at("GTAAAAAC", 1), 5);   // before the run
+  EXPECT_EQ(at("TTCTTCCCC", 5), 4);  // the unit before is TTC, that after C, of which one lies before
+  EXPECT_EQ(at("GACACACT", 2), 3);   // AC, AC, AC
   EXPECT_EQ(at(std::string(60, 'T'), 30), 20);
-  EXPECT_EQ(at("AAAA", 3), 4);        // at the end only what lies before counts
+  EXPECT_EQ(at("AAAA", 3), 4);  // at the end only what lies before counts
   EXPECT_EQ(at("A", 0), 1);
 }
 
@@ -132,10 +133,10 @@ TEST(PreparedReads, GapsAreLikelierInRepeatsByTheFourModels) {
   const Owned read(100, "16M", "GC" + std::string(12, 'A') + "CG");
   const auto gap = [&](PcrModel model) { return prepare({read}, 0, 1000, model)[0].insertion_quality; };
   EXPECT_EQ(gap(PcrModel::none)[6], 45);
-  EXPECT_EQ(gap(PcrModel::conservative)[6], 37);  // exp(12 / 3 pi) = 3.57
-  EXPECT_EQ(gap(PcrModel::aggressive)[6], 34);    // 6.75
-  EXPECT_EQ(gap(PcrModel::hostile)[6], 10);       // 45.6
-  EXPECT_EQ(gap(PcrModel::conservative)[0], 40);  // no repeat: 41 - exp(0.106) = 39.9
+  EXPECT_EQ(gap(PcrModel::conservative)[6], 37);   // exp(12 / 3 pi) = 3.57
+  EXPECT_EQ(gap(PcrModel::aggressive)[6], 34);     // 6.75
+  EXPECT_EQ(gap(PcrModel::hostile)[6], 10);        // 45.6
+  EXPECT_EQ(gap(PcrModel::conservative)[0], 40);   // no repeat: 41 - exp(0.106) = 39.9
   EXPECT_EQ(gap(PcrModel::conservative)[15], 45);  // nothing follows the last base
   EXPECT_EQ(prepare({read}, 0, 1000, PcrModel::hostile)[0].deletion_quality[6], 10);
 }
@@ -154,8 +155,10 @@ TEST(PreparedReads, AnyAlignmentIsPreparedOrLeftOut) {
     if (bases.empty()) continue;
     Owned read(static_cast<std::int64_t>(random() % 30), operations, bases);
     if (random() % 2 == 0)
-      read = paired(read, random() % 2 == 0, static_cast<std::int64_t>(random() % 40), static_cast<std::int64_t>(random() % 60) - 30);
-    const auto begin = static_cast<std::int64_t>(random() % 20), end = begin + 1 + static_cast<std::int64_t>(random() % 20);
+      read = paired(read, random() % 2 == 0, static_cast<std::int64_t>(random() % 40),
+                    static_cast<std::int64_t>(random() % 60) - 30);
+    const auto begin = static_cast<std::int64_t>(random() % 20),
+               end = begin + 1 + static_cast<std::int64_t>(random() % 20);
     for (const PreparedRead& made : prepare({read, read}, begin, end, PcrModel::aggressive)) {
       ASSERT_FALSE(made.bases.empty());
       ASSERT_NE(read.bases.find(text(made)), std::string::npos);

@@ -1,0 +1,1 @@
+"""What benchmarks/peers/variant_genotype.py is made of."""
