@@ -3,6 +3,7 @@
   slice       NIST's alleles on a slice of NA12878: right genotypes, and the time
   decoys      candidates that NA12878 does not have, where the truth is known: how often they are called
   simulated   reads of a known genome (benchmarks/peers/genomes/simulated.py): right genotypes by kind of variant
+  memory      the slice once and a hundred times on one sequence: peak memory, and time for a thousand records
 """
 
 import argparse
@@ -15,11 +16,12 @@ from collections import Counter, defaultdict
 from datetime import date
 from pathlib import Path
 
-from genomes import callers, decoys, simulated
+from genomes import callers, decoys, simulated, tiled
 from variant import processor, version
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("KIBAN_TEST_DATA") or ROOT.parent / "shared" / "data") / "genome"
+PARTS = ("slice", "decoys", "memory", "simulated")
 LEAST_QUALITY = 30
 CALLED_BARS = {"SNV": 0.01, "indel": 0.01, "homopolymer": 0.1, "STR": 0.1, "same site": 0.1}
 
@@ -153,23 +155,37 @@ def simulated_genomes(kiban, folder, length):
     return {"rows": rows, "met": met}
 
 
+def memory_of_tiles(kiban, folder):
+    sample, rows = na12878(), {}
+    truth = truth_of(sample)
+    for copies in (1, 10, 100):
+        tiles, candidates = tiled.tiled(folder, sample, truth, copies)
+        ran = json.loads(callers.run(kiban, "run", "variant.genotype", "--reads", tiles.reads, "--reference", tiles.reference,
+                                     "--candidates", candidates, "--scored", folder / "tiled.out.vcf.gz", "--threads", 1, "--json"))
+        rows[copies] = {"peak_mib": ran["peak_memory_bytes"] / 2**20, "seconds": ran["seconds"], "records": ran["updates"]}
+        print(f"memory: {copies} x 100 kb, {ran['updates']} records: peak {rows[copies]['peak_mib']:.0f} MiB, {ran['seconds']:.2f} s")
+    return {"rows": rows, "met": rows[100]["peak_mib"] <= 1.2 * rows[1]["peak_mib"]}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kiban", type=Path, required=True, help="the kiban command")
     parser.add_argument("--results", type=Path, help="a folder for the report")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--length", type=int, default=60_000, help="bases of a simulated genome")
-    parser.add_argument("--only", choices=("slice", "decoys", "simulated"))
+    parser.add_argument("--only", choices=PARTS)
     options = parser.parse_args()
     report = {"date": date.today().isoformat(), "processor": processor(), "load": os.getloadavg(),
               "versions": {name: version(name) for name in ("freebayes", "bcftools", "minimap2")}}
-    wanted = [options.only] if options.only else ["slice", "decoys", "simulated"]
+    wanted = [options.only] if options.only else PARTS
     with tempfile.TemporaryDirectory() as name:
         folder, kiban = Path(name), options.kiban.resolve()
         if DATA.exists() and "slice" in wanted:
             report["slice"] = slice_of_na12878(kiban, folder, options.repetitions)
         if DATA.exists() and "decoys" in wanted:
             report["decoys"] = decoys_of_na12878(kiban, folder)
+        if DATA.exists() and "memory" in wanted:
+            report["memory"] = memory_of_tiles(kiban, folder)
         if "simulated" in wanted:
             report["simulated"] = simulated_genomes(kiban, folder, options.length)
     print(", ".join(f"{name} {found}" for name, found in report["versions"].items()) + f", {report['processor']}")

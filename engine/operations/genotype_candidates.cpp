@@ -11,7 +11,7 @@
 namespace kiban::engine {
 namespace {
 
-constexpr std::int64_t kJoin = 20, kNextStretch = 20'000, kStretch = 65'536;
+constexpr std::int64_t kJoin = 20, kNextStretch = 20'000, kStretch = 32'768;
 constexpr std::size_t kMostRecords = 64, kMostOfStretch = 512;
 constexpr std::size_t kLongestAllele = 1000;
 /// Of the reference about a record: room for what an allele is shifted by, and for reads that reach out of a cluster.

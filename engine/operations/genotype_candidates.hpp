@@ -47,7 +47,7 @@ struct CandidateSettings {
 
 /// Reads candidates in the order of their file, checks them against the reference, normalises and groups them. A
 /// cluster ends where the next record is more than 20 bases away from all that the last ones could be shifted to, and
-/// after 64 records; a stretch where the next cluster is more than 20,000 away, beyond 65,536 bases, and after 512
+/// after 64 records; a stretch where the next cluster is more than 20,000 away, beyond 32,768 bases, and after 512
 /// records.
 class CandidateStream {
  public:

@@ -13,8 +13,8 @@
 namespace kiban::engine {
 namespace {
 
-/// So many pairs fill any device, and are little to hold.
-constexpr std::int64_t kPairsAtATime = 1 << 17;
+/// So many pairs fill any GPU, or a thread for some hundredths of a second, and are little to hold.
+constexpr std::int64_t kPairsOnGpu = 1 << 17, kPairsOfThread = 1 << 12;
 /// A stretch of a genome at usual depth takes a tenth of it.
 constexpr std::size_t kBytesOfStretch = 64 << 20, kBytesOfPairs = 256 << 20;
 
@@ -107,6 +107,8 @@ class GenotypeWork : public Work {
     for (const BaseAgreement& agreement : agreements) require_agreement(agreement);
     std::vector<PreparedCluster> together;
     std::int64_t pairs = 0;
+    const std::int64_t at_a_time =
+        stream.device().kind == DeviceKind::cpu ? kPairsOfThread * stream.threads() : kPairsOnGpu;
     const auto flush = [&] {
       compute_together(stream, progress, together, writer);
       together.clear();
@@ -116,7 +118,7 @@ class GenotypeWork : public Work {
       for (PreparedCluster& cluster : stretch) {
         pairs += cluster.pairs();
         together.push_back(std::move(cluster));
-        if (pairs >= kPairsAtATime) flush();
+        if (pairs >= at_a_time) flush();
       }
     if (!together.empty()) flush();
   }

@@ -121,41 +121,6 @@ std::array<std::uint8_t, kMostRepeats + 1> gap_qualities(PcrModel model) {
   return most;
 }
 
-std::size_t copies(std::span<const std::uint8_t> bases, std::size_t unit_at, std::size_t unit, std::size_t from,
-                   bool forward) {
-  std::size_t found = 0;
-  const auto is_unit = [&](std::size_t at) {
-    return std::equal(bases.begin() + static_cast<std::ptrdiff_t>(at),
-                      bases.begin() + static_cast<std::ptrdiff_t>(at + unit),
-                      bases.begin() + static_cast<std::ptrdiff_t>(unit_at));
-  };
-  if (forward)
-    for (std::size_t at = from; at + unit <= bases.size() && is_unit(at); at += unit) ++found;
-  else
-    for (std::size_t end = from; end >= unit && is_unit(end - unit); end -= unit) ++found;
-  return found;
-}
-
-struct Repeat {
-  std::size_t at = 0, unit = 1, copies = 1;
-};
-
-/// The shortest unit of which there are two or more that end with `offset`, or begin after it.
-Repeat repeat_before(std::span<const std::uint8_t> bases, std::size_t offset) {
-  for (std::size_t unit = 1; unit <= std::min(kLongestUnit, offset + 1); ++unit) {
-    const std::size_t found = copies(bases, offset + 1 - unit, unit, offset + 1, false);
-    if (found > 1) return {offset + 1 - unit, unit, found};
-  }
-  return {offset, 1, 1};
-}
-Repeat repeat_after(std::span<const std::uint8_t> bases, std::size_t offset) {
-  for (std::size_t unit = 1; unit <= kLongestUnit && offset + 1 + unit <= bases.size(); ++unit) {
-    const std::size_t found = copies(bases, offset + 1, unit, offset + 1, true);
-    if (found > 1) return {offset + 1, unit, found};
-  }
-  return {offset + 1, 1, 1};
-}
-
 PreparedRead finished(const AlignedReadView& read, PlacedRead& placed,
                       const std::array<std::uint8_t, kMostRepeats + 1>& most) {
   PreparedRead made;
@@ -166,10 +131,11 @@ PreparedRead finished(const AlignedReadView& read, PlacedRead& placed,
   const std::size_t length = placed.bases.size();
   made.base_quality.resize(length);
   made.insertion_quality.assign(length, kOpenQuality);
+  const std::vector<std::uint8_t> repeats = tandem_repeats(placed.bases);
   for (std::size_t i = 0; i < length; ++i) {
     const std::uint8_t quality = std::min(placed.quality[i], read.mapping_quality);
     made.base_quality[i] = quality < kLeastTrusted ? kDistrusted : quality;
-    if (i + 1 < length) made.insertion_quality[i] = most[static_cast<std::size_t>(tandem_repeats(placed.bases, i))];
+    if (i + 1 < length) made.insertion_quality[i] = most[repeats[i]];
   }
   made.deletion_quality = made.insertion_quality;
   made.bases = std::move(placed.bases);
@@ -178,16 +144,33 @@ PreparedRead finished(const AlignedReadView& read, PlacedRead& placed,
 
 }  // namespace
 
-int tandem_repeats(std::span<const std::uint8_t> bases, std::size_t offset) {
-  const Repeat before = repeat_before(bases, offset);
-  if (offset + 1 >= bases.size()) return static_cast<int>(std::min<std::size_t>(before.copies, kMostRepeats));
-  const Repeat after = repeat_after(bases, offset);
-  const auto unit = [&](const Repeat& repeat) { return bases.subspan(repeat.at, repeat.unit); };
-  // In the middle of a repeat both count; else what lies before may still be copies of the unit that comes after.
-  const std::size_t found = std::ranges::equal(unit(before), unit(after))
-                                ? before.copies + after.copies
-                                : after.copies + copies(bases, after.at, after.unit, offset + 1, false);
-  return static_cast<int>(std::min<std::size_t>(found, kMostRepeats));
+std::vector<std::uint8_t> tandem_repeats(std::span<const std::uint8_t> bases) {
+  const std::size_t count = bases.size();
+  // [unit - 1][base] how many bases up to it, or from it on, are each the same as one unit before.
+  std::vector<std::int32_t> runs(2 * kLongestUnit * count);
+  const auto ending = [&](std::size_t unit) { return runs.data() + (unit - 1) * count; };
+  const auto beginning = [&](std::size_t unit) { return runs.data() + (kLongestUnit + unit - 1) * count; };
+  for (std::size_t unit = 1; unit <= std::min(kLongestUnit, count); ++unit) {
+    std::int32_t* const up_to = ending(unit);
+    std::int32_t* const from = beginning(unit);
+    for (std::size_t i = unit; i < count; ++i) up_to[i] = bases[i] == bases[i - unit] ? up_to[i - 1] + 1 : 0;
+    for (std::size_t i = count; i-- > unit;)
+      from[i] = bases[i] == bases[i - unit] ? (i + 1 < count ? from[i + 1] : 0) + 1 : 0;
+  }
+  std::vector<std::uint8_t> repeats(count, 1);
+  const auto copies = [](std::int32_t run, std::size_t unit) { return static_cast<std::size_t>(run) / unit; };
+  for (std::size_t i = 0; i < count; ++i) {
+    std::size_t found = 1, unit_found = 1;
+    const bool is_last = i + 1 == count;  // then only what lies before
+    for (std::size_t unit = 1; found == 1 && unit <= kLongestUnit; ++unit) {
+      if (is_last ? unit > count : i + 1 + unit >= count) break;
+      found = 1 + (is_last ? copies(ending(unit)[i], unit) : copies(beginning(unit)[i + 1 + unit], unit));
+      if (found > 1) unit_found = unit;
+    }
+    if (!is_last) found += copies(ending(unit_found)[i + unit_found], unit_found);
+    repeats[i] = static_cast<std::uint8_t>(std::min<std::size_t>(found, kMostRepeats));
+  }
+  return repeats;
 }
 
 std::vector<PreparedRead> prepared_reads(std::span<const AlignedReadView> reads, std::int64_t begin, std::int64_t end,

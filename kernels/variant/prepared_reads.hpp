@@ -43,7 +43,9 @@ inline constexpr std::uint8_t kGapQuality = 10;
 std::vector<PreparedRead> prepared_reads(std::span<const AlignedReadView> reads, std::int64_t begin, std::int64_t end,
                                          PcrModel model);
 
-/// How often the unit that the bases around `offset` repeat does so there: 1 for no repeat, at most 20.
-int tandem_repeats(std::span<const std::uint8_t> bases, std::size_t offset);
+/// [base] how many copies of a unit of 1 to 8 bases lie side by side around it, at most 20: of the shortest that is
+/// repeated after the base, or of the base after where none is, those that follow and those that lie before; at the last
+/// base those that end there.
+std::vector<std::uint8_t> tandem_repeats(std::span<const std::uint8_t> bases);
 
 }  // namespace kiban::variant

@@ -113,9 +113,57 @@ TEST(PreparedReads, MatesAreOneObservationWhereTheyOverlap) {
   EXPECT_EQ(prepare({first, second})[0].base_quality, (std::vector<std::uint8_t>(6, 30)));
 }
 
+std::span<const std::uint8_t> as_bytes(const std::string& text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+/// As GATK's documentation has it, by comparing texts.
+int naive_repeats(const std::string& bases, std::size_t offset) {
+  const auto backward = [&](const std::string& unit) {
+    int found = 0;
+    for (std::size_t end = offset + 1; end >= unit.size() && bases.substr(end - unit.size(), unit.size()) == unit; end -= unit.size())
+      ++found;
+    return found;
+  };
+  const auto forward = [&](const std::string& unit) {
+    int found = 0;
+    for (std::size_t at = offset + 1; bases.substr(at, unit.size()) == unit; at += unit.size()) ++found;
+    return found;
+  };
+  std::string before = bases.substr(offset, 1);
+  for (std::size_t unit = 1; unit <= 8 && unit <= offset + 1; ++unit)
+    if (const std::string text = bases.substr(offset + 1 - unit, unit); backward(text) > 1) {
+      before = text;
+      break;
+    }
+  if (offset + 1 == bases.size()) return std::min(backward(before), 20);
+  std::string after = bases.substr(offset + 1, 1);
+  for (std::size_t unit = 1; unit <= 8 && offset + 1 + unit <= bases.size(); ++unit)
+    if (const std::string text = bases.substr(offset + 1, unit); forward(text) > 1) {
+      after = text;
+      break;
+    }
+  return std::min(forward(after) + backward(after == before ? before : after), 20);
+}
+
+TEST(PreparedReads, RepeatsAreThoseThatComparingFinds) {
+  std::mt19937 random(13);
+  for (int round = 0; round < 3000; ++round) {
+    std::string bases;
+    const std::size_t length = 1 + random() % 60, letters = 2 + random() % 3;
+    while (bases.size() < length) {
+      std::string unit;
+      for (std::size_t i = 0, count = 1 + random() % 9; i < count; ++i) unit += "ACGT"[random() % letters];
+      for (std::size_t copy = 0, count = 1 + random() % 5; copy < count; ++copy) bases += unit;
+    }
+    const auto found = tandem_repeats(as_bytes(bases));
+    for (std::size_t i = 0; i < bases.size(); ++i) ASSERT_EQ(found[i], naive_repeats(bases, i)) << bases << " at " << i;
+  }
+}
+
 TEST(PreparedReads, RepeatsAreCountedAroundABase) {
   const auto at = [](const std::string& bases, std::size_t offset) {
-    return tandem_repeats({reinterpret_cast<const std::uint8_t*>(bases.data()), bases.size()}, offset);
+    return tandem_repeats(as_bytes(bases))[offset];
   };
   EXPECT_EQ(at("ACGTACGG", 1), 1);
   EXPECT_EQ(at("GTAAAAAC", 2), 5);
