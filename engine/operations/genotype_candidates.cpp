@@ -12,7 +12,8 @@ namespace kiban::engine {
 namespace {
 
 constexpr std::int64_t kJoin = 20, kNextStretch = 20'000, kStretch = 32'768;
-constexpr std::size_t kMostRecords = 64, kMostOfStretch = 512;
+constexpr std::size_t kMostRecords = 64;
+constexpr std::int64_t kMostOfStretch = 512;
 constexpr std::size_t kLongestAllele = 1000;
 /// Of the reference about a record: room for what an allele is shifted by, and for reads that reach out of a cluster.
 constexpr std::int64_t kAbout = 2500;
@@ -167,19 +168,23 @@ void CandidateStream::normalise(Candidate& candidate, const std::vector<std::str
   }
 }
 
-/// Fetches the reference about a cluster that is whole.
-void CandidateStream::finish(CandidateCluster& cluster) {
+/// Adds a cluster that is whole, with the reference about it.
+void CandidateStream::add(CandidateCluster& cluster, CandidateStretch& stretch) {
+  if (cluster.candidates.empty()) return;
   bool any = false;
   for (const Candidate& candidate : cluster.candidates) {
     if (!candidate.unscored.empty()) continue;
     cluster.begin = any ? std::min(cluster.begin, candidate.site.begin()) : candidate.site.begin();
-    cluster.end = any ? std::max(cluster.end, candidate.site.shiftable_end()) : candidate.site.shiftable_end();
+    cluster.end = std::max(cluster.end, candidate.site.shiftable_end());
     any = true;
   }
-  if (!any) return;
-  const std::int64_t length = reference_.contigs()[static_cast<std::size_t>(contig_)].length;
-  cluster.reference_begin = std::max<std::int64_t>(0, cluster.begin - kAbout);
-  cluster.reference = reference_.bases(contig_, cluster.reference_begin, std::min(length, cluster.end + kAbout));
+  if (any) {
+    const std::int64_t length = reference_.contigs()[static_cast<std::size_t>(stretch.contig)].length;
+    cluster.reference_begin = std::max<std::int64_t>(0, cluster.begin - kAbout);
+    cluster.reference =
+        reference_.bases(stretch.contig, cluster.reference_begin, std::min(length, cluster.end + kAbout));
+  }
+  stretch.clusters.push_back(std::exchange(cluster, {}));
 }
 
 CandidateStretch CandidateStream::next() {
@@ -187,30 +192,23 @@ CandidateStretch CandidateStream::next() {
   if (!has_record_) return stretch;
   stretch.contig = contig_;
   const std::int64_t from = record_.position;
+  std::int64_t reaches = from;  // where the last records could be shifted to
   CandidateCluster cluster;
-  std::int64_t reaches = from;  // what the cluster's records could be shifted to
-  const auto close = [&] {
-    if (cluster.candidates.empty()) return;
-    std::swap(contig_, stretch.contig);  // the next record may lie on another
-    finish(cluster);
-    std::swap(contig_, stretch.contig);
-    stretch.clusters.push_back(std::exchange(cluster, {}));
-  };
   while (has_record_ && contig_ == stretch.contig) {
     Candidate candidate = checked(record_);
     const bool scored = candidate.unscored.empty();
     const std::int64_t begin = scored ? candidate.site.begin() : candidate.record.position;
     if (begin > reaches + kJoin || cluster.candidates.size() == kMostRecords) {
-      close();
-      const bool far = begin > reaches + kNextStretch || begin > from + kStretch;
-      if (far || stretch.records >= static_cast<std::int64_t>(kMostOfStretch)) return stretch;
+      add(cluster, stretch);
+      const bool is_far = begin > reaches + kNextStretch || begin > from + kStretch;
+      if (stretch.records > 0 && (is_far || stretch.records >= kMostOfStretch)) return stretch;
     }
     reaches = std::max(reaches, scored ? candidate.site.shiftable_end() : candidate.record.position + 1);
     cluster.candidates.push_back(std::move(candidate));
     ++stretch.records;
     has_record_ = read_one();
   }
-  close();
+  add(cluster, stretch);
   return stretch;
 }
 

@@ -67,7 +67,7 @@ class CandidateStream {
   std::int64_t ploidy_at(std::int64_t position) const;
   Candidate checked(io::VariantSite record);
   void normalise(Candidate& candidate, const std::vector<std::string>& alleles, const variant::ReferenceStretch& about);
-  void finish(CandidateCluster& cluster);
+  void add(CandidateCluster& cluster, CandidateStretch& stretch);
 
   CandidateSettings settings_;
   io::VariantReader reader_;

@@ -59,20 +59,21 @@ VariantReader::VariantReader(const fs::path& path) : path_(path), handles_(std::
 }
 
 bool VariantReader::next(VariantSite& site) {
-  const int state = bcf_read(handles_->file.get(), handles_->header.get(), handles_->record.get());
+  bcf_hdr_t* const header = handles_->header.get();
+  bcf1_t* const record = handles_->record.get();
+  const int state = bcf_read(handles_->file.get(), header, record);
   if (state == -1) return false;
   ++number_;
   constexpr int kForgiven = BCF_ERR_CTG_UNDEF | BCF_ERR_TAG_UNDEF;
-  const bool sound = state == 0 && (handles_->record->errcode & ~kForgiven) == 0 && handles_->record->rid >= 0 &&
-                     handles_->record->pos >= 0 && has_all_columns(*handles_->file) &&
-                     bcf_unpack(handles_->record.get(), BCF_UN_STR) == 0 && handles_->record->n_allele > 0;
-  const char* const contig = sound ? bcf_seqname(handles_->header.get(), handles_->record.get()) : nullptr;
+  const bool sound = state == 0 && (record->errcode & ~kForgiven) == 0 && record->rid >= 0 && record->pos >= 0 &&
+                     has_all_columns(*handles_->file) && bcf_unpack(record, BCF_UN_STR) == 0 && record->n_allele > 0;
+  const char* const contig = sound ? bcf_seqname(header, record) : nullptr;
   if (!contig)
     throw input_error(path_, fmt::format("record {} cannot be read; is the file cut short or damaged?", number_));
   site.contig = contig;
-  site.position = handles_->record->pos;
-  site.id = handles_->record->d.id && *handles_->record->d.id ? handles_->record->d.id : ".";
-  site.alleles.assign(handles_->record->d.allele, handles_->record->d.allele + handles_->record->n_allele);
+  site.position = record->pos;
+  site.id = record->d.id && *record->d.id ? record->d.id : ".";
+  site.alleles.assign(record->d.allele, record->d.allele + record->n_allele);
   return true;
 }
 

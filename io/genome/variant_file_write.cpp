@@ -68,16 +68,16 @@ VariantWriter::VariantWriter(const fs::path& path, fs::path final_path, const fs
   handles_->file.reset(hts_open(path.c_str(), path.extension() == ".bcf" ? "wb" : "wz"));
   handles_->header.reset(bcf_hdr_init("w"));
   require(handles_->file && handles_->header && handles_->record);
-  bcf_hdr_append(handles_->header.get(), ("##source=" + source).c_str());
+  htsFile* const file = handles_->file.get();
+  bcf_hdr_t* const header = handles_->header.get();
+  bcf_hdr_append(header, ("##source=" + source).c_str());
   for (const Contig& contig : contigs)
-    bcf_hdr_append(handles_->header.get(),
-                   fmt::format("##contig=<ID={},length={}>", contig.name, contig.length).c_str());
-  for (const char* line : kLines) bcf_hdr_append(handles_->header.get(), line);
-  for (const std::string& sample : samples) require(bcf_hdr_add_sample(handles_->header.get(), sample.c_str()) == 0);
-  require(bcf_hdr_sync(handles_->header.get()) == 0 &&
-          bcf_hdr_write(handles_->file.get(), handles_->header.get()) == 0);
+    bcf_hdr_append(header, fmt::format("##contig=<ID={},length={}>", contig.name, contig.length).c_str());
+  for (const char* line : kLines) bcf_hdr_append(header, line);
+  for (const std::string& sample : samples) require(bcf_hdr_add_sample(header, sample.c_str()) == 0);
+  require(bcf_hdr_sync(header) == 0 && bcf_hdr_write(file, header) == 0);
   const bool csi = variant_index_extension(final_path_, contigs) == ".csi";
-  require(bcf_idx_init(handles_->file.get(), handles_->header.get(), csi ? 14 : 0, index_.c_str()) == 0);
+  require(bcf_idx_init(file, header, csi ? 14 : 0, index_.c_str()) == 0);
 }
 
 void VariantWriter::require(bool done) const {
@@ -85,10 +85,11 @@ void VariantWriter::require(bool done) const {
 }
 
 void VariantWriter::write(const GenotypedSite& genotyped) {
+  bcf_hdr_t* const header = handles_->header.get();
   bcf1_t* const record = handles_->record.get();
   const VariantSite& site = genotyped.site;
   bcf_clear(record);
-  record->rid = bcf_hdr_name2id(handles_->header.get(), site.contig.c_str());
+  record->rid = bcf_hdr_name2id(header, site.contig.c_str());
   record->pos = site.position;
   if (genotyped.quality)
     record->qual = static_cast<float>(std::round(*genotyped.quality * 100) / 100);
@@ -96,31 +97,30 @@ void VariantWriter::write(const GenotypedSite& genotyped) {
     bcf_float_set_missing(record->qual);
   std::vector<const char*> alleles;
   for (const std::string& allele : site.alleles) alleles.push_back(allele.c_str());
-  require(bcf_update_id(handles_->header.get(), record, site.id.c_str()) == 0);
-  require(bcf_update_alleles(handles_->header.get(), record, alleles.data(), static_cast<int>(alleles.size())) == 0);
+  require(bcf_update_id(header, record, site.id.c_str()) == 0);
+  require(bcf_update_alleles(header, record, alleles.data(), static_cast<int>(alleles.size())) == 0);
   if (!genotyped.unscored.empty())
-    require(bcf_update_info_string(handles_->header.get(), record, "UNSCORED", genotyped.unscored.c_str()) == 0);
-  if (genotyped.spanned) require(bcf_update_info_flag(handles_->header.get(), record, "SPANDEL", nullptr, 1) == 0);
+    require(bcf_update_info_string(header, record, "UNSCORED", genotyped.unscored.c_str()) == 0);
+  if (genotyped.spanned) require(bcf_update_info_flag(header, record, "SPANDEL", nullptr, 1) == 0);
   write_genotypes(genotyped);
-  require(bcf_write(handles_->file.get(), handles_->header.get(), record) == 0);
+  require(bcf_write(handles_->file.get(), header, record) == 0);
 }
 
 void VariantWriter::write_genotypes(const GenotypedSite& genotyped) {
+  bcf_hdr_t* const header = handles_->header.get();
+  bcf1_t* const record = handles_->record.get();
   std::vector<SampleGenotype> samples = genotyped.samples;
   if (samples.empty())  // every record has its columns
-    samples.resize(static_cast<std::size_t>(bcf_hdr_nsamples(handles_->header.get())),
-                   SampleGenotype{{-1}, {}, 0, {}, {}, 0});
+    samples.resize(static_cast<std::size_t>(bcf_hdr_nsamples(header)), SampleGenotype{{-1}, {}, 0, {}, {}, 0});
   const auto genotypes = rows(samples, [](const SampleGenotype& sample) {
     std::vector<std::int32_t> codes;
     for (const int allele : sample.alleles) codes.push_back(genotype_code(allele));
     return codes;
   });
-  require(bcf_update_genotypes(handles_->header.get(), handles_->record.get(), genotypes.data(),
-                               static_cast<int>(genotypes.size())) == 0);
+  require(bcf_update_genotypes(header, record, genotypes.data(), static_cast<int>(genotypes.size())) == 0);
   if (genotyped.samples.empty()) return;
   const auto put = [&](const char* key, const std::vector<std::int32_t>& values) {
-    require(bcf_update_format_int32(handles_->header.get(), handles_->record.get(), key, values.data(),
-                                    static_cast<int>(values.size())) == 0);
+    require(bcf_update_format_int32(header, record, key, values.data(), static_cast<int>(values.size())) == 0);
   };
   using Row = std::vector<std::int32_t>;
   put("AD",

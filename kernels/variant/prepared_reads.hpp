@@ -44,8 +44,8 @@ std::vector<PreparedRead> prepared_reads(std::span<const AlignedReadView> reads,
                                          PcrModel model);
 
 /// [base] how many copies of a unit of 1 to 8 bases lie side by side around it, at most 20: of the shortest that is
-/// repeated after the base, or of the base after where none is, those that follow and those that lie before; at the last
-/// base those that end there.
+/// repeated after the base, or of the base after where none is, those that follow and those that lie before; at the
+/// last base those that end there.
 std::vector<std::uint8_t> tandem_repeats(std::span<const std::uint8_t> bases);
 
 }  // namespace kiban::variant

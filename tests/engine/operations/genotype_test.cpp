@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include "engine/operations/genotype_clusters.hpp"
 #include "engine/operations/standard.hpp"
 #include "engine/runner.hpp"
 #include "kernels/core/device.hpp"
@@ -71,6 +72,26 @@ TEST(Genotype, EveryAlleleOfNistIsRightInBamAndCram) {
   }
   EXPECT_EQ(right_of[true], std::pair(186, 186));
   EXPECT_EQ(right_of[false], std::pair(36, 36));
+}
+
+TEST(Genotype, EveryBatchGivesTheSameLikelihoods) {
+  const auto data = slice();
+  if (!data) GTEST_SKIP() << "the test data are missing";
+  CandidateStream candidates({data->truth, data->reference, {}, 2, {}});
+  ReadsPool pool({data->bam}, data->reference, candidates.reference_contigs());
+  const CandidateStretch stretch = candidates.next();
+  BaseAgreement agreement;
+  const std::vector<ClusterReads> reads = pool.fetch(stretch, agreement);
+  EXPECT_GT(agreement.compared, 100'000);
+  EXPECT_GT(agreement.equal, agreement.compared * 99 / 100);
+  std::vector<PreparedCluster> prepared;
+  for (std::size_t c = 0; c < stretch.clusters.size(); ++c)
+    prepared.push_back(prepare(stretch.clusters[c], reads[c], variant::PcrModel::conservative));
+  ASSERT_GT(prepared.size(), 20U);
+  Stream one(Device{}, 1), two(Device{}, 2);
+  const std::vector<ClusterLikelihoods> together = score(two, prepared);
+  for (std::size_t c = 0; c < prepared.size(); ++c)
+    EXPECT_EQ(score(one, std::span(prepared).subspan(c, 1))[0], together[c]) << c;
 }
 
 TEST(Genotype, TheSimulatorGivesTheSameFile) {

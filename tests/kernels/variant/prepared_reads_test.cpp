@@ -121,7 +121,8 @@ std::span<const std::uint8_t> as_bytes(const std::string& text) {
 int naive_repeats(const std::string& bases, std::size_t offset) {
   const auto backward = [&](const std::string& unit) {
     int found = 0;
-    for (std::size_t end = offset + 1; end >= unit.size() && bases.substr(end - unit.size(), unit.size()) == unit; end -= unit.size())
+    for (std::size_t end = offset + 1; end >= unit.size() && bases.substr(end - unit.size(), unit.size()) == unit;
+         end -= unit.size())
       ++found;
     return found;
   };
@@ -162,9 +163,7 @@ TEST(PreparedReads, RepeatsAreThoseThatComparingFinds) {
 }
 
 TEST(PreparedReads, RepeatsAreCountedAroundABase) {
-  const auto at = [](const std::string& bases, std::size_t offset) {
-    return tandem_repeats(as_bytes(bases))[offset];
-  };
+  const auto at = [](const std::string& bases, std::size_t offset) { return tandem_repeats(as_bytes(bases))[offset]; };
   EXPECT_EQ(at("ACGTACGG", 1), 1);
   EXPECT_EQ(at("GTAAAAAC", 2), 5);
   EXPECT_EQ(at("GTAAAAAC", 4), 5);
