@@ -114,6 +114,19 @@ std::string dicom_seed() {
                  element(0x28, 0x10, "US", little(512, 2)) + element(0x7fe0, 0x10, "OW", std::string(64, '\7')));
 }
 
+std::string unpacked(const fs::path& path) {
+  BGZF* const file = bgzf_open(path.c_str(), "r");
+  std::string bytes(1 << 20, '\0');
+  bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(0, bgzf_read(file, bytes.data(), bytes.size()))));
+  bgzf_close(file);
+  return bytes;
+}
+
+void pack(const fs::path& path, const std::string& bytes) {
+  BGZF* const file = bgzf_open(path.c_str(), "w");
+  kiban::test::require(file && bgzf_write(file, bytes.data(), bytes.size()) >= 0 && bgzf_close(file) == 0, path);
+}
+
 /// Reads, variants, references and their indices. Where the index is changed, its file is whole, and the other way
 /// round.
 void add_genomes(const fs::path& of_all, std::vector<Kind>& kinds) {
@@ -141,20 +154,29 @@ void add_genomes(const fs::path& of_all, std::vector<Kind>& kinds) {
     for (std::size_t contig = 0; contig < std::min<std::size_t>(file.contigs().size(), 3); ++contig)
       file.bases(static_cast<std::int64_t>(contig), 0, std::min<std::int64_t>(file.contigs()[contig].length, 100));
   };
+  // Changed as it stands, and, where it is compressed by blocks, what is inside, packed again.
+  const auto add_one = [&](const fs::path& seed, const std::function<void(const fs::path&)>& read) {
+    kinds.push_back({seed.filename(), content_of(seed), read});
+    if (bgzf_is_bgzf(seed.c_str()) != 1) return;
+    kinds.push_back({"in " + seed.filename().string(), unpacked(seed), [=](const fs::path& path) {
+                       const fs::path named = path.parent_path() / seed.filename();
+                       pack(named, content_of(path));
+                       read(named);
+                     }});
+  };
   const auto add = [&](const fs::path& seed, const std::string& index,
                        const std::function<void(const fs::path&)>& read) {
-    const std::string name = seed.filename(), beside = name + index;
-    kinds.push_back({name, content_of(seed), [=](const fs::path& path) {
-                       if (!index.empty())
-                         fs::copy_file(folder / beside, path.string() + index, fs::copy_options::overwrite_existing);
-                       read(path);
-                     }});
-    if (!index.empty())
-      kinds.push_back({beside, content_of(folder / beside), [=](const fs::path& path) {
-                         fs::path of = path;
-                         fs::copy_file(seed, of.replace_extension(""), fs::copy_options::overwrite_existing);
-                         read(of);
-                       }});
+    const fs::path beside = seed.string() + index;
+    if (index.empty()) return add_one(seed, read);
+    add_one(seed, [=](const fs::path& path) {
+      fs::copy_file(beside, path.string() + index, fs::copy_options::overwrite_existing);
+      read(path);
+    });
+    add_one(beside, [=](const fs::path& path) {
+      const fs::path of = path.parent_path() / seed.filename();
+      fs::copy_file(seed, of, fs::copy_options::overwrite_existing);
+      read(of);
+    });
   };
   for (const char* name : {"seed.bam", "seed.cram"}) {
     const fs::path path = test::write_reads(folder / name, sam, reference);
