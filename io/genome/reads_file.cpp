@@ -33,6 +33,27 @@ std::optional<fs::path> index_of(const fs::path& path) {
   return std::nullopt;
 }
 
+/// HTSlib takes memory for as long a text and as many sequences as a BAM's header says that it has.
+void require_plausible_header(const fs::path& path) {
+  constexpr std::int32_t kLongestText = 1 << 28, kMostSequences = 1 << 22;
+  const Hts<BGZF, bgzf_close> file(bgzf_open(path.c_str(), "r"));
+  const auto number = [&] {
+    std::int32_t value = -1;
+    return bgzf_read(file.get(), &value, sizeof value) == sizeof value ? value : -1;
+  };
+  std::int32_t text = file ? (number(), number()) : -1;
+  std::vector<char> passed(4096);
+  bool plausible = text >= 0 && text <= kLongestText;
+  while (plausible && text > 0) {
+    const auto next = std::min<std::int32_t>(text, static_cast<std::int32_t>(passed.size()));
+    plausible = bgzf_read(file.get(), passed.data(), static_cast<std::size_t>(next)) == next;
+    text -= next;
+  }
+  const std::int32_t sequences = plausible ? number() : -1;
+  if (sequences < 0 || sequences > kMostSequences)
+    throw input_error(path, "its header cannot be read; is it cut short or damaged?");
+}
+
 }  // namespace
 
 std::vector<fs::path> reads_files(const fs::path& path) {
@@ -76,6 +97,7 @@ ReadsFile::ReadsFile(const fs::path& path, const fs::path& reference)
   if (hts_check_EOF(handles_->file.get()) == 0) throw input_error(path, "is cut short: the mark at its end is missing");
   if (format == cram && hts_set_opt(handles_->file.get(), CRAM_OPT_REFERENCE, reference.c_str()) != 0)
     throw input_error(reference, "cannot be used as the reference of " + path.string());
+  if (format == bam) require_plausible_header(path);
   read_header();
   const auto index = index_of(path);
   if (!index) throw input_error(path, "has no index; make it: samtools index " + path.string());
