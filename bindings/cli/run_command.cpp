@@ -24,8 +24,10 @@ void print_summary(const engine::Operation& operation, const engine::Report& rep
   fmt::print("{} in {:.2f} s ({})", operation.name, report.seconds, fmt::join(stages, ", "));
   const bool is_fast = report.updates_per_second > 1e7;  // voxels and cells; records are counted by the second
   if (report.updates_per_second > 0)
-    fmt::print(", {:.3g} {} updates/{}", report.updates_per_second * (is_fast ? 1e-9 : 1), operation.update,
-               is_fast ? "ns" : "s");
+    fmt::print(", {} {} updates/{}",
+               is_fast ? fmt::format("{:.3g}", report.updates_per_second * 1e-9)
+                       : fmt::format("{:.0f}", report.updates_per_second),
+               operation.update, is_fast ? "ns" : "s");
   fmt::print("\non {} ({}, {}, {} threads), peak memory {:.0f} MiB\n", report.device, report.device_model,
              report.instruction_set, report.threads, static_cast<double>(engine::peak_memory_bytes()) / (1 << 20));
 }

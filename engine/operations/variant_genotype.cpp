@@ -15,8 +15,9 @@ namespace {
 
 /// So many pairs fill any GPU, or a thread for some hundredths of a second, and are little to hold.
 constexpr std::int64_t kPairsOnGpu = 1 << 17, kPairsOfThread = 1 << 12;
-/// A stretch of a genome at usual depth takes a tenth of it.
-constexpr std::size_t kBytesOfStretch = 64 << 20, kBytesOfPairs = 256 << 20;
+/// The reads of a sample in a stretch, fifty deep and all of them near candidates; what PairHMM takes of a thread's
+/// pairs, or of a GPU's on either side.
+constexpr std::size_t kBytesOfStretch = 16 << 20, kBytesOfThread = 32 << 20, kBytesOfGpu = 512 << 20;
 
 variant::PcrModel model_of(const std::string& name) {
   if (name == "none") return variant::PcrModel::none;
@@ -55,8 +56,12 @@ class GenotypeWork : public Work {
   Plan plan(Device device) const override {
     Plan plan;
     plan.updates = records_;
-    plan.host_bytes = kBytesOfPairs + static_cast<std::size_t>(stretches_at_a_time(Stream(device))) * kBytesOfStretch;
-    plan.device_bytes = kBytesOfPairs;
+    const Stream stream(device);
+    const bool on_cpu = device.kind == DeviceKind::cpu;
+    plan.host_bytes =
+        static_cast<std::size_t>(stretches_at_a_time(stream)) * reads_.samples().size() * kBytesOfStretch +
+        (on_cpu ? static_cast<std::size_t>(stream.threads()) * kBytesOfThread : kBytesOfGpu);
+    plan.device_bytes = on_cpu ? 0 : kBytesOfGpu;
     return plan;
   }
 
@@ -94,7 +99,12 @@ class GenotypeWork : public Work {
   }
 
  private:
-  static std::int64_t stretches_at_a_time(const Stream& stream) { return 2 * stream.threads(); }
+  /// Enough for all threads, unless many samples make them large.
+  std::int64_t stretches_at_a_time(const Stream& stream) const {
+    constexpr std::size_t kMostBytes = std::size_t{4} << 30;
+    const std::size_t fit = kMostBytes / (kBytesOfStretch * reads_.samples().size());
+    return std::clamp<std::int64_t>(static_cast<std::int64_t>(fit), 1, 2 * stream.threads());
+  }
 
   void compute(Stream& stream, Progress& progress, const std::vector<CandidateStretch>& stretches,
                io::VariantWriter& writer) {
