@@ -52,10 +52,11 @@ VariantReader::VariantReader(const fs::path& path) : path_(path), handles_(std::
   handles_->header.reset(bcf_hdr_read(handles_->file.get()));
   if (!handles_->header || bcf_hdr_set_samples(handles_->header.get(), nullptr, 0) < 0)
     throw input_error(path, "its header cannot be read; is it cut short or damaged?");
-  int count = 0;
-  const Hts<const char*, std::free> names(bcf_hdr_seqnames(handles_->header.get(), &count));
-  for (int i = 0; i < count; ++i)
-    contigs_.push_back({names.get()[i], static_cast<std::int64_t>(handles_->header->id[BCF_DT_CTG][i].val->info[0])});
+  // Not by bcf_hdr_seqnames, which ends the program where a header numbers its sequences beyond their count.
+  const bcf_hdr_t& header = *handles_->header;
+  for (int i = 0; i < header.n[BCF_DT_CTG]; ++i)
+    if (const bcf_idpair_t& contig = header.id[BCF_DT_CTG][i]; contig.key && contig.val)
+      contigs_.push_back({contig.key, static_cast<std::int64_t>(contig.val->info[0])});
 }
 
 bool VariantReader::next(VariantSite& site) {
@@ -65,8 +66,9 @@ bool VariantReader::next(VariantSite& site) {
   if (state == -1) return false;
   ++number_;
   constexpr int kForgiven = BCF_ERR_CTG_UNDEF | BCF_ERR_TAG_UNDEF;
-  const bool sound = state == 0 && (record->errcode & ~kForgiven) == 0 && record->rid >= 0 && record->pos >= 0 &&
-                     has_all_columns(*handles_->file) && bcf_unpack(record, BCF_UN_STR) == 0 && record->n_allele > 0;
+  const bool sound = state == 0 && (record->errcode & ~kForgiven) == 0 && record->rid >= 0 &&
+                     record->rid < header->n[BCF_DT_CTG] && record->pos >= 0 && has_all_columns(*handles_->file) &&
+                     bcf_unpack(record, BCF_UN_STR) == 0 && record->n_allele > 0;
   const char* const contig = sound ? bcf_seqname(header, record) : nullptr;
   if (!contig)
     throw input_error(path_, fmt::format("record {} cannot be read; is the file cut short or damaged?", number_));
