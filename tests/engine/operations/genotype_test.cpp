@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <random>
 #include <set>
 #include <sstream>
 
@@ -225,6 +226,47 @@ TEST(Genotype, BothRepresentationsOfAnIndelAreOne) {
       site.genotyped(site.candidates({site.record(23, 3, site.base(23)), site.record(33, 3, site.base(33))}));
   EXPECT_EQ(genotype_of(lines[0]), "1/1");
   EXPECT_EQ(genotype_of(lines[1]), "1/1");
+}
+
+/// Whatever stands side by side, at the ends of the sequence too, with reads that are clipped and shifted at will.
+TEST(Genotype, AnyCandidatesComeOutAgain) {
+  std::mt19937 random(17);
+  const auto below = [&](std::size_t limit) { return static_cast<std::int64_t>(random() % limit); };
+  const auto letters = [&](std::int64_t count) {
+    std::string made;
+    for (std::int64_t i = 0; i < count; ++i) made += "ACGTN"[random() % 5];
+    return made;
+  };
+  for (int round = 0; round < 60; ++round) {
+    GenomeSite site(std::string(40, 'A') + "CACACACACACA" + letters(20));
+    for (int read = 0; read < 40; ++read) {
+      const std::int64_t about = 30 + below(240);
+      const std::int64_t begin = about - 25 + below(20), end = begin + below(5);
+      site.reads(read % 3 == 0 ? "s" : "t", 1, about, {{begin, end, letters(below(6)), end}}, 0,
+                 static_cast<int>(below(61)));
+    }
+    std::map<std::int64_t, std::vector<std::string>> records;
+    for (std::int64_t count = below(round % 2 == 0 ? 8 : 120); count >= 0; --count) {
+      const std::int64_t position = below(300),
+                         length = 1 + below(static_cast<std::size_t>(std::min<std::int64_t>(25, 300 - position)));
+      std::string alts;
+      for (std::int64_t alt = below(3); alt >= 0; --alt)
+        alts += (below(9) == 0 ? "*" : (below(2) == 0 ? site.base(position) : "") + letters(1 + below(20))) +
+                (alt > 0 ? "," : "");
+      records[position].push_back(site.record(position, length, alts));
+    }
+    std::vector<std::string> in_order;
+    for (const auto& [position, at] : records) in_order.insert(in_order.end(), at.begin(), at.end());
+    const auto candidates = site.candidates(in_order);
+    const auto lines = site.genotyped(candidates);
+    ASSERT_EQ(lines.size(), in_order.size());
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      const auto given = test::fields_of(in_order[i]), found = test::fields_of(lines[i]);
+      for (std::size_t column = 0; column < 5; ++column) ASSERT_EQ(found[column], given[column]) << in_order[i];
+      ASSERT_TRUE(found[7].starts_with("UNSCORED=") == (found[8] == "GT")) << lines[i];
+    }
+    ASSERT_EQ(lines, site.genotyped(candidates)) << "the same again";
+  }
 }
 
 TEST(Genotype, WhatIsWrongIsSaidBeforeAnythingIsComputed) {
