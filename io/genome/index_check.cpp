@@ -66,8 +66,9 @@ class IndexBytes {
 
 constexpr std::int32_t kMost = 1 << 28;
 
-/// One bin: what it holds are chunks, or, in the one beyond the last, two pairs of numbers that are no offsets.
-void check_bin(IndexBytes& bytes, bool csi, std::uint32_t beyond) {
+/// One bin: what it holds are chunks, or, in the one beyond the last, two pairs of numbers that are no offsets. Returns
+/// its number.
+std::uint32_t check_bin(IndexBytes& bytes, bool csi, std::uint32_t beyond) {
   const auto number = bytes.read<std::uint32_t>();
   if (number > beyond) bytes.refuse(fmt::format("the index has a bin {}", number));
   if (csi) bytes.offset();
@@ -75,15 +76,21 @@ void check_bin(IndexBytes& bytes, bool csi, std::uint32_t beyond) {
   if (number == beyond) {
     if (chunks != 2) bytes.refuse("the index has a bin of statistics without two pieces");
     bytes.skip(32);
-    return;
+    return number;
   }
   for (std::int32_t chunk = 0; chunk < 2 * chunks; ++chunk) bytes.offset();
+  return number;
 }
 
 void check_sequences(IndexBytes& bytes, std::int32_t sequences, bool csi, std::uint32_t beyond) {
   for (std::int32_t sequence = 0; sequence < sequences; ++sequence) {
     const std::int32_t bins = bytes.count(kMost, "bins");
-    for (std::int32_t bin = 0; bin < bins; ++bin) check_bin(bytes, csi, beyond);
+    bool has_root = false;
+    for (std::int32_t bin = 0; bin < bins; ++bin) has_root |= check_bin(bytes, csi, beyond) == 0;
+    // Where there is one level only, HTSlib looks for its bin for ever.
+    constexpr std::uint32_t kBeyondOneLevel = 2;
+    if (csi && beyond == kBeyondOneLevel && !has_root)
+      bytes.refuse("the index has one level and a sequence without its bin; ask for a BAI (samtools index -b)");
     if (csi) continue;
     const std::int32_t windows = bytes.count(1 << 17, "windows");
     for (std::int32_t window = 0; window < windows; ++window) bytes.offset();

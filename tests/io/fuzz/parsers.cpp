@@ -156,7 +156,8 @@ void add_genomes(const fs::path& of_all, std::vector<Kind>& kinds) {
   const std::string bases = "ACGTTGCAACGTTGCAAGCTTAGCATCGATCGATTACGATCGGATCATCGACTACGACTAGC";
   const fs::path reference = test::write_fasta(folder / "seed.fa.gz", {{"chr1", bases}, {"chr2", bases + bases}});
   std::string sam =
-      "@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:chr1\tLN:62\n@SQ\tSN:chr2\tLN:124\n@RG\tID:g\tSM:a\n@RG\tID:h\tSM:b\n";
+      "@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:chr1\tLN:62\n@SQ\tSN:chr2\tLN:124\n@SQ\tSN:chr3\tLN:70000\n@RG\tID:g\tSM:"
+      "a\n@RG\tID:h\tSM:b\n";
   for (int i = 0; i < 40; ++i)
     sam += "r" + std::to_string(i) + "\t99\tchr1\t" + std::to_string(1 + i) +
            "\t60\t2S4M1I2M1D3M\t=\t9\t30\tACGTACGTACGT\tIIIIIIIIIIII\tRG:Z:g\n";
