@@ -64,11 +64,15 @@ bool contradicts(std::string_view reference, const std::string& ref) {
 }  // namespace
 
 CandidateStream::CandidateStream(const CandidateSettings& settings)
-    : settings_(settings), reader_(settings.candidates), reference_(settings.reference) {
+    : settings_(settings),
+      reader_(settings.candidates),
+      reference_(settings.reference),
+      places_(io::contig_places(reference_.contigs())) {
   for (const io::Contig& contig : reader_.contigs()) {
-    const std::int64_t found = io::find_contig(reference_.contigs(), contig.name);
-    const std::int64_t length = found < 0 ? 0 : reference_.contigs()[static_cast<std::size_t>(found)].length;
-    if (found >= 0 && contig.length > 0 && contig.length != length)
+    const auto found = places_.find(contig.name);
+    if (found == places_.end()) continue;
+    const std::int64_t length = reference_.contigs()[static_cast<std::size_t>(found->second)].length;
+    if (contig.length > 0 && contig.length != length)
       throw io::input_error(settings_.candidates,
                             fmt::format("{} has {} bases here and {} in the reference: it is of another assembly",
                                         contig.name, contig.length, length));
@@ -78,12 +82,12 @@ CandidateStream::CandidateStream(const CandidateSettings& settings)
 
 std::int64_t CandidateStream::contig_of(const std::string& name) {
   if (contig_ >= 0 && reference_.contigs()[static_cast<std::size_t>(contig_)].name == name) return contig_;
-  const std::int64_t found = io::find_contig(reference_.contigs(), name);
-  if (found < 0)
+  const auto found = places_.find(name);
+  if (found == places_.end())
     throw io::input_error(settings_.candidates,
                           fmt::format("there is no sequence {} in the reference{}", name,
                                       io::contig_hint(reference_.contigs(), name, "the reference")));
-  return found;
+  return found->second;
 }
 
 void CandidateStream::require_order(const io::VariantSite& record) const {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "io/genome/reference_file.hpp"
@@ -72,7 +73,8 @@ class CandidateStream {
   CandidateSettings settings_;
   io::VariantReader reader_;
   io::ReferenceFile reference_;
-  io::VariantSite record_;  ///< the next one
+  std::unordered_map<std::string, std::int64_t> places_;  ///< of the reference's sequences
+  io::VariantSite record_;                                ///< the next one
   bool has_record_ = false;
   std::int64_t contig_ = -1, last_contig_ = -1, last_position_ = -1;
   std::set<std::int64_t> seen_;

@@ -108,8 +108,9 @@ ReadsPool::ReadsPool(const std::vector<std::filesystem::path>& files, const std:
       if (found == samples_.end()) samples_.push_back(sample);
     }
     std::vector<std::int64_t>& contig_of = contig_of_.emplace_back(contigs_.size(), -1);
+    const auto places = io::contig_places(file.contigs());
     for (std::size_t i = 0; i < contigs_.size(); ++i) {
-      contig_of[i] = io::find_contig(file.contigs(), contigs_[i].name);
+      if (const auto place = places.find(contigs_[i].name); place != places.end()) contig_of[i] = place->second;
       const std::int64_t length = contig_of[i] < 0 ? 0 : file.contigs()[static_cast<std::size_t>(contig_of[i])].length;
       if (contig_of[i] >= 0 && length != contigs_[i].length)
         throw io::input_error(file.path(), fmt::format("{} has {} bases here and {} in the reference: the reads were "

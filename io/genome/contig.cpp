@@ -11,6 +11,13 @@ std::int64_t find_contig(const std::vector<Contig>& contigs, const std::string& 
   return found == contigs.end() ? -1 : found - contigs.begin();
 }
 
+std::unordered_map<std::string, std::int64_t> contig_places(const std::vector<Contig>& contigs) {
+  std::unordered_map<std::string, std::int64_t> places;
+  for (std::int64_t i = 0; i < std::ssize(contigs); ++i)
+    places.try_emplace(contigs[static_cast<std::size_t>(i)].name, i);
+  return places;
+}
+
 std::string contig_hint(const std::vector<Contig>& contigs, const std::string& name, const std::string& whose) {
   const std::string other = name.starts_with("chr") ? name.substr(3) : "chr" + name;
   if (find_contig(contigs, other) >= 0) return fmt::format("; {} has {}: rename one of them", whose, other);
