@@ -106,6 +106,8 @@ std::string to_string(PortKind kind) {
       return "volume";
     case PortKind::projections:
       return "projections";
+    case PortKind::labels:
+      return "labels";
     case PortKind::geometry:
       return "geometry";
     case PortKind::scan:

@@ -24,6 +24,7 @@ enum class PortDirection { in, out };
 enum class PortKind {
   volume,
   projections,
+  labels,
   geometry,
   scan,
   preview,

@@ -32,9 +32,37 @@ std::optional<Device> device_of(int type, int index) {
 struct Described {
   void* data = nullptr;
   std::vector<std::int64_t> shape, strides;
-  bool is_float32 = false, read_only = false;
+  std::optional<VoxelType> type;
+  bool read_only = false;
   Device device;
 };
+
+constexpr VoxelType kVoxelTypes[] = {VoxelType::uint8,  VoxelType::int8,  VoxelType::uint16, VoxelType::int16,
+                                     VoxelType::uint32, VoxelType::int32, VoxelType::float32};
+
+nb::dlpack::dtype dtype_of(VoxelType type) {
+  return with_voxel_type(type, []<class T>() { return nb::dtype<T>(); });
+}
+
+std::optional<VoxelType> voxel_type_of(const nb::dlpack::dtype& dtype) {
+  if (dtype == nb::dtype<bool>()) return VoxelType::uint8;
+  for (const VoxelType type : kVoxelTypes)
+    if (dtype_of(type) == dtype) return type;
+  return std::nullopt;
+}
+
+/// NumPy's: little-endian, kind and bytes.
+std::string typestr_of(VoxelType type) {
+  const std::string text = name(type);
+  return fmt::format("{}{}{}", bytes_of(type) == 1 ? '|' : '<', text.front(), bytes_of(type));
+}
+
+std::optional<VoxelType> voxel_type_of(const std::string& typestr) {
+  if (typestr == "|b1") return VoxelType::uint8;
+  for (const VoxelType type : kVoxelTypes)
+    if (typestr_of(type) == typestr) return type;
+  return std::nullopt;
+}
 
 bool in_c_order(const Described& array) {
   std::int64_t expected = 1;
@@ -45,19 +73,21 @@ bool in_c_order(const Described& array) {
   return true;
 }
 
-Span<float, 3> checked(const Described& array, const std::string& name, bool writable) {
+VoxelSpan checked(const Described& array, const std::string& name, bool writable) {
   if (array.shape.size() != 3)
     throw Error(ErrorCode::input, fmt::format("{} has {} axes and must have three, [slice, row, column]; give e.g. "
                                               "array[None] for a single slice",
                                               name, array.shape.size()));
-  if (!array.is_float32)
-    throw Error(ErrorCode::input, fmt::format("{} is not float32; give array.astype(numpy.float32)", name));
+  if (!array.type)
+    throw Error(ErrorCode::input, fmt::format("{} is not float32; give array.astype(numpy.float32), or of labels "
+                                              "array.astype(numpy.uint32)",
+                                              name));
   if (!in_c_order(array))
     throw Error(ErrorCode::input, fmt::format("{} is not in C order; give numpy.ascontiguousarray(array)", name));
   if (writable && array.read_only)
     throw Error(ErrorCode::input, fmt::format("{} is to be filled and is read-only; give an array of your own", name));
   parse_device(kiban::name(array.device));  // the memory of a device that is not here cannot be used
-  return {static_cast<float*>(array.data), {array.shape[0], array.shape[1], array.shape[2]}, array.device};
+  return {array.data, *array.type, {array.shape[0], array.shape[1], array.shape[2]}, array.device};
 }
 
 Described described(const nb::ndarray<nb::ro>& array, const std::string& name) {
@@ -69,7 +99,7 @@ Described described(const nb::ndarray<nb::ro>& array, const std::string& name) {
         fmt::format("{} lies in memory that is neither the host's nor a CUDA device's; copy it to the host", name));
   found.device = *device;
   found.data = const_cast<void*>(array.data());
-  found.is_float32 = array.dtype() == nb::dtype<float>();
+  found.type = voxel_type_of(array.dtype());
   for (std::size_t axis = 0; axis < array.ndim(); ++axis) {
     found.shape.push_back(static_cast<std::int64_t>(array.shape(axis)));
     found.strides.push_back(array.stride(axis));
@@ -85,11 +115,12 @@ Described described(const nb::dict& interface, const std::string& name) {
   const nb::object data = interface["data"];
   found.data = reinterpret_cast<void*>(nb::cast<std::uintptr_t>(data[0]));
   found.read_only = nb::cast<bool>(data[1]);
-  found.is_float32 = nb::cast<std::string>(interface["typestr"]) == "<f4";
+  found.type = voxel_type_of(nb::cast<std::string>(interface["typestr"]));
+  const std::int64_t item_bytes = found.type ? bytes_of(*found.type) : 1;
   if (interface.contains("strides") && !nb::borrow(interface["strides"]).is_none())
     for (const nb::handle bytes : nb::borrow<nb::object>(interface["strides"])) {
       const auto stride = nb::cast<std::int64_t>(bytes);
-      found.strides.push_back(stride % 4 ? 0 : stride / 4);
+      found.strides.push_back(stride % item_bytes ? 0 : stride / item_bytes);
     }
   // The interface does not name the device. One process with one device is the case that needs no more.
   std::vector<DeviceDescription> all = devices();
@@ -127,14 +158,15 @@ ImageView view_of(nb::handle array, const std::string& name, bool writable) {
                                             name, nb::cast<std::string>(nb::str(array.type().attr("__name__")))));
 }
 
-nb::object to_python(Array<float, 3> values) {
+nb::object to_python(VoxelArray values) {
   if (values.device() != Device{}) return nb::cast(DeviceArray{std::move(values)});
   const Shape<3>& shape = values.shape();
   const std::size_t extents[3] = {static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1]),
                                   static_cast<std::size_t>(shape[2])};
-  auto* const kept = new Array<float, 3>(std::move(values));
-  const nb::capsule owner(kept, [](void* memory) noexcept { delete static_cast<Array<float, 3>*>(memory); });
-  return nb::cast(nb::ndarray<nb::numpy, float, nb::ndim<3>>(kept->host().data, 3, extents, owner));
+  auto* const kept = new VoxelArray(std::move(values));
+  const nb::capsule owner(kept, [](void* memory) noexcept { delete static_cast<VoxelArray*>(memory); });
+  return nb::cast(
+      nb::ndarray<nb::numpy, nb::ndim<3>>(kept->span().data(), 3, extents, owner, nullptr, dtype_of(kept->type())));
 }
 
 nb::tuple place_tuple(const Grid& grid) {
@@ -165,7 +197,7 @@ Grid grid_of(const Shape<3>& shape, nb::handle spacing, nb::handle origin, nb::h
 
 void define_arrays(nb::module_& module) {
   nb::class_<DeviceArray>(module, "DeviceArray",
-                          "A float32 array [slice, row, column] in the memory of a device, for DLPack and "
+                          "An array [slice, row, column] in the memory of a device, for DLPack and "
                           "__cuda_array_interface__.")
       .def_prop_ro("shape",
                    [](const DeviceArray& array) {
@@ -173,14 +205,17 @@ void define_arrays(nb::module_& module) {
                      return nb::make_tuple(shape[0], shape[1], shape[2]);
                    })
       .def_prop_ro("ndim", [](const DeviceArray&) { return 3; })
-      .def_prop_ro("dtype", [](const DeviceArray&) { return nb::module_::import_("numpy").attr("dtype")("float32"); })
+      .def_prop_ro("dtype",
+                   [](const DeviceArray& array) {
+                     return nb::module_::import_("numpy").attr("dtype")(name(array.values.type()));
+                   })
       .def_prop_ro("device", [](const DeviceArray& array) { return name(array.values.device()); })
       .def(
           "numpy",
           [](const DeviceArray& array) {
             Stream stream(array.values.device());
-            Array<float, 3> host(array.values.shape());
-            copy<float, 3>(stream, array.values.span(), host.span());
+            VoxelArray host(array.values.type(), array.values.shape());
+            copy(stream, array.values.span(), host.span());
             stream.synchronize();
             return to_python(std::move(host));
           },
@@ -199,8 +234,8 @@ void define_arrays(nb::module_& module) {
                throw Error(ErrorCode::device, "memory of " + name(device) + " is nobody else's to read; use numpy()");
              const std::size_t extents[3] = {static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1]),
                                              static_cast<std::size_t>(shape[2])};
-             const nb::ndarray<float, nb::ndim<3>> seen(array.values.span().on(device).data, 3, extents, self, nullptr,
-                                                        nb::dtype<float>(), nb::device::cuda::value, device.index);
+             const nb::ndarray<nb::ndim<3>> seen(array.values.span().data(), 3, extents, self, nullptr,
+                                                 dtype_of(array.values.type()), nb::device::cuda::value, device.index);
              return nb::object(nb::cast(seen).attr("__dlpack__")(**how));
            })
       .def_prop_ro("__cuda_array_interface__", [](const DeviceArray& array) {
@@ -209,9 +244,8 @@ void define_arrays(nb::module_& module) {
         const Shape<3>& shape = array.values.shape();
         nb::dict interface;
         interface["shape"] = nb::make_tuple(shape[0], shape[1], shape[2]);
-        interface["typestr"] = "<f4";
-        interface["data"] =
-            nb::make_tuple(reinterpret_cast<std::uintptr_t>(array.values.span().on(device).data), false);
+        interface["typestr"] = typestr_of(array.values.type());
+        interface["data"] = nb::make_tuple(reinterpret_cast<std::uintptr_t>(array.values.span().data()), false);
         interface["version"] = 3;
         return interface;
       });
@@ -220,8 +254,8 @@ void define_arrays(nb::module_& module) {
       [](nb::handle array, const std::string& device) {
         const ImageView from = view_of(array, "array");
         Stream stream(parse_device(device));
-        DeviceArray moved{Array<float, 3>(from.values.shape(), stream.device())};
-        copy<float, 3>(stream, from.values, moved.values.span());
+        DeviceArray moved{VoxelArray(from.values.type(), from.values.shape(), stream.device())};
+        copy(stream, from.values, moved.values.span());
         stream.synchronize();
         return moved;
       },

@@ -39,11 +39,12 @@ nb::list list_devices() {
   return list;
 }
 
-nb::tuple read_image(const std::string& path) {
-  Volume volume;
+nb::tuple read_image(const std::string& path, bool labels) {
+  VoxelVolume volume;
   {
     const nb::gil_scoped_release unlocked;
-    volume = io::read_volume(path);
+    io::ImageReader reader(path);
+    volume = io::read_voxels(reader, labels ? io::label_type(reader) : VoxelType::float32);
   }
   const nb::tuple place = place_tuple(volume.grid);
   return nb::make_tuple(to_python(std::move(volume.values)), place[0], place[1], place[2]);
@@ -63,7 +64,7 @@ void write_preview(const std::string& path, nb::handle array, nb::handle spacing
   const Grid grid = grid_of(view.values.shape(), spacing, origin, direction);
   const nb::gil_scoped_release unlocked;
   io::OutputFile file(path);
-  io::write_preview(file.temporary_path(), grid, view.values, {black, white});
+  io::write_preview(file.temporary_path(), grid, view.values.as<float>(), {black, white});
   file.commit();
 }
 
@@ -77,7 +78,8 @@ NB_MODULE(_kiban, module) {
   module.def("version", &kiban::engine::version, "Of Kiban: \"0.1.0\".");
   module.def("devices", &python::list_devices,
              "Every device on which Kiban can run here, the CPU first: name, model, memory_bytes, free_bytes, detail.");
-  module.def("read_image", &python::read_image, nb::arg("path"), "(array, spacing, origin, direction).");
+  module.def("read_image", &python::read_image, nb::arg("path"), nb::arg("labels"),
+             "(array, spacing, origin, direction); as float32, or as labels.");
   module.def("write_image", &python::write_image, nb::arg("path"), nb::arg("array"), nb::arg("spacing"),
              nb::arg("origin"), nb::arg("direction"));
   module.def("write_preview", &python::write_preview, nb::arg("path"), nb::arg("array"), nb::arg("spacing"),

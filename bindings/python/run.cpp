@@ -160,7 +160,7 @@ class Call {
   /// An array, or a tuple of an array, spacing, origin and direction.
   engine::MemoryVolume volume(const engine::Port& port, const nb::object& given) {
     const bool is_placed = nb::isinstance<nb::tuple>(given);
-    const Span<float, 3> values = input(is_placed ? nb::object(given[0]) : given, port.name);
+    const VoxelSpan values = input(is_placed ? nb::object(given[0]) : given, port.name);
     if (values.device() != Device{} && inputs_on_ != Device{} && values.device() != inputs_on_)
       throw Error(ErrorCode::usage, fmt::format("{} lies on {} and another input on {}; copy one of them", port.name,
                                                 name(values.device()), name(inputs_on_)));
@@ -178,9 +178,11 @@ class Call {
                                                   port.name, name));
     const auto host = [&](const char* name) {
       if (!arrays.contains(name)) throw Error(ErrorCode::usage, fmt::format("{} lacks {}", port.name, name));
-      const Span<float, 3> values = input(arrays[name], name);
-      values.host();
-      return values;
+      const VoxelSpan values = input(arrays[name], name);
+      engine::require_float32(values, name);
+      const Span<float, 3> floats = values.as<float>();
+      floats.host();
+      return floats;
     };
     engine::MemoryScan scan{host("counts"), host("flats"), {}, {}};
     const Shape<3>& shape = scan.counts.shape();
@@ -209,7 +211,7 @@ class Call {
             offsets("haplotypes_begin")};
   }
 
-  Span<float, 3> input(const nb::object& array, const std::string& name) {
+  VoxelSpan input(const nb::object& array, const std::string& name) {
     ImageView view = view_of(array, name);
     kept_.push_back(std::move(view.owner));
     inputs_.push_back(view.values);
@@ -237,10 +239,10 @@ class Call {
     }
   }
 
-  Span<float, 3> target(const nb::object& array, const std::string& name) {
+  VoxelSpan target(const nb::object& array, const std::string& name) {
     ImageView view = view_of(array, name, true);
     kept_.push_back(std::move(view.owner));
-    for (const Span<float, 3>& other : inputs_)
+    for (const VoxelSpan& other : inputs_)
       if (overlap(view.values, other))
         throw Error(ErrorCode::usage,
                     fmt::format("{} is memory of an input, which must not change; give another array", name));
@@ -248,16 +250,16 @@ class Call {
     return view.values;
   }
 
-  static bool overlap(const Span<float, 3>& a, const Span<float, 3>& b) {
+  static bool overlap(const VoxelSpan& a, const VoxelSpan& b) {
     if (a.device() != b.device()) return false;
-    const float *const first = a.on(a.device()).data, *const second = b.on(b.device()).data;
-    return first < second + b.size() && second < first + a.size();
+    const auto *const first = static_cast<const char*>(a.data()), *const second = static_cast<const char*>(b.data());
+    return first < second + b.bytes() && second < first + a.bytes();
   }
 
   const engine::Operation& operation_;
   engine::Request request_;
   std::vector<nb::object> kept_;
-  std::vector<Span<float, 3>> inputs_;  ///< and outputs that were given
+  std::vector<VoxelSpan> inputs_;  ///< and outputs that were given
   Device inputs_on_;
   std::map<std::string, Result> volumes_;
   std::map<std::string, std::shared_ptr<engine::ScanGeometry>> geometries_;

@@ -24,6 +24,7 @@ std::vector<std::filesystem::path> files_behind(PortKind kind, const std::filesy
   switch (kind) {
     case PortKind::volume:
     case PortKind::projections:
+    case PortKind::labels:
       return io::image_files(path);
     case PortKind::geometry:
     case PortKind::scan:

@@ -25,6 +25,17 @@ std::string shape_text(const Shape<3>& shape) { return fmt::format("[{}, {}, {}]
 
 }  // namespace
 
+void require_float32(const ConstVoxelSpan& values, const std::string& name) {
+  if (values.type() != VoxelType::float32)
+    throw Error(ErrorCode::input, fmt::format("{} is not float32; give array.astype(numpy.float32)", name));
+}
+
+void require_shape(const ConstVoxelSpan& given, const Shape<3>& shape, const std::string& port) {
+  if (given.shape() != shape)
+    throw Error(ErrorCode::input, fmt::format("the array {} has shape {} and the result has {}; give one of that shape",
+                                              port, shape_text(given.shape()), shape_text(shape)));
+}
+
 std::int64_t slices_at_a_time(const Shape<3>& shape) {
   constexpr std::int64_t kBytes = 8 << 20;
   const std::int64_t slice_bytes = shape[1] * shape[2] * static_cast<std::int64_t>(sizeof(float));
@@ -32,14 +43,17 @@ std::int64_t slices_at_a_time(const Shape<3>& shape) {
 }
 
 VolumeSource::VolumeSource(const Request& request, const std::string& port) : name_(request.described(port)) {
-  if (request.in_memory(port))
+  if (request.in_memory(port)) {
     memory_ = request.object<MemoryVolume>(port);
-  else
+    require_float32(memory_->values, port);
+    values_ = memory_->values.as<float>();
+  } else {
     reader_.emplace(request.path(port));
+  }
 }
 
 Span<const float, 3> VolumeSource::slices(std::int64_t begin, std::int64_t end) {
-  if (memory_) return memory_->values.slice(begin, end);
+  if (memory_) return values_.slice(begin, end);
   if (prefetched_.size() != 0) return prefetched_.span().slice(begin, end);
   const Span<float, 3> part = grown(buffer_, {end - begin, grid().ny(), grid().nx()}, Device{});
   reader_->read(begin, end, part);
@@ -82,16 +96,14 @@ VolumeSink::VolumeSink(const Request& request, const std::string& port, const Gr
     return;
   }
   memory_ = request.object<std::shared_ptr<MemoryResult>>(port);
-  if (memory_->given.size() == 0)
-    taken_ = Array<float, 3>(grid.shape, memory_->device);
-  else if (memory_->given.shape() != grid.shape)
-    throw Error(ErrorCode::input, fmt::format("the array {} has shape {} and the result has {}; give one of that shape",
-                                              port, shape_text(memory_->given.shape()), shape_text(grid.shape)));
+  if (memory_->given.size() == 0) taken_ = VoxelArray(VoxelType::float32, grid.shape, memory_->device);
+  const VoxelSpan place = taken_.size() ? taken_.span() : memory_->given;
+  require_shape(place, grid.shape, port);
+  require_float32(place, port);
+  result_ = place.as<float>();
 }
 
-Span<float, 3> VolumeSink::target(std::int64_t begin, std::int64_t end) {
-  return (taken_.size() ? taken_.span() : memory_->given).slice(begin, end);
-}
+Span<float, 3> VolumeSink::target(std::int64_t begin, std::int64_t end) { return result_.slice(begin, end); }
 
 Span<float, 3> VolumeSink::part(std::int64_t begin, std::int64_t end) {
   begin_ = begin;

@@ -8,22 +8,29 @@
 #include "io/image/image_file.hpp"
 #include "io/output_file.hpp"
 #include "kernels/core/volume.hpp"
+#include "kernels/core/voxels.hpp"
 
 namespace kiban::engine {
 
-/// What an input port of kind volume or projections takes in memory. The values outlive the run and are not changed.
+/// What an input port of kind volume, projections or labels takes in memory. The values outlive the run and are not
+/// changed.
 struct MemoryVolume {
-  Span<const float, 3> values;  ///< [slice,row,column], of any device
-  Grid grid;                    ///< of the same shape
-  bool placed = true;           ///< false: nobody said where the voxels lie, `grid` says it of voxels of 1 mm
+  ConstVoxelSpan values;  ///< [slice,row,column], of any device; float32, of labels an integer type
+  Grid grid;              ///< of the same shape
+  bool placed = true;     ///< false: nobody said where the voxels lie, `grid` says it of voxels of 1 mm
 };
 
-/// What an output port of kind volume or projections fills in memory, as std::shared_ptr.
+/// What an output port of these kinds fills in memory, as std::shared_ptr.
 struct MemoryResult {
-  Span<float, 3> given;  ///< where the values are to go; with no elements, new memory is taken
-  Device device{};       ///< of the new memory
-  Volume volume;         ///< the result once the run is over: its grid, and its values where memory was taken
+  VoxelSpan given;     ///< where the values are to go; with no elements, new memory is taken
+  Device device{};     ///< of the new memory
+  VoxelVolume volume;  ///< the result once the run is over: its grid, and its values where memory was taken
 };
+
+/// Errors: input (an array of another type than float32; says how to convert it).
+void require_float32(const ConstVoxelSpan& values, const std::string& name);
+/// Errors: input (memory given for the result of `port` has another shape than it).
+void require_shape(const ConstVoxelSpan& given, const Shape<3>& shape, const std::string& port);
 
 /// Slices [row,column] of `shape` that pass between a file and a device at a time: some MiB, so that memory does not
 /// grow with their number.
@@ -32,7 +39,7 @@ std::int64_t slices_at_a_time(const Shape<3>& shape);
 /// Where an operation reads a volume or a stack of views: an image file, or memory.
 class VolumeSource {
  public:
-  /// Errors: input (the file is not what it should be, see io::ImageReader).
+  /// Errors: input (the file is not what it should be, see io::ImageReader; an array is not float32).
   VolumeSource(const Request& request, const std::string& port);
 
   const Grid& grid() const { return memory_ ? memory_->grid : reader_->grid(); }
@@ -58,6 +65,7 @@ class VolumeSource {
  private:
   std::string name_;
   std::optional<MemoryVolume> memory_;
+  Span<const float, 3> values_;  ///< of `memory_`
   std::optional<io::ImageReader> reader_;
   Array<float, 3> buffer_;      ///< of a file
   Array<float, 3> prefetched_;  ///< all of a file, known to be finite
@@ -69,7 +77,7 @@ class VolumeSink {
  public:
   /// Claims the output.
   ///   stream   on whose device parts are computed
-  /// Errors: input (the file cannot be written; memory given for the result has another shape).
+  /// Errors: input (the file cannot be written; memory given for the result has another shape or type).
   VolumeSink(const Request& request, const std::string& port, const Grid& grid, const Stream& stream);
 
   /// Memory of the stream's device for slices [begin, end), uninitialised: the result's own where it can be.
@@ -90,7 +98,8 @@ class VolumeSink {
   Grid grid_;
   Stream stream_;
   std::shared_ptr<MemoryResult> memory_;
-  Array<float, 3> taken_;  ///< the result's memory, where none was given
+  VoxelArray taken_;       ///< the result's memory, where none was given
+  Span<float, 3> result_;  ///< the result's memory
   std::optional<io::ImageWriter> writer_;
   Array<float, 3> work_, host_;  ///< a part on the device; the same on the host
   std::int64_t begin_ = 0, end_ = 0;

@@ -8,6 +8,7 @@
 
 #include "io/output_file.hpp"
 #include "kernels/core/volume.hpp"
+#include "kernels/core/voxels.hpp"
 
 namespace kiban::io {
 
@@ -29,39 +30,52 @@ class ImageReader {
   const Grid& grid() const;
   /// As ITK names it: `float`, `unsigned_short`.
   const std::string& pixel_type() const;
+  /// The type that holds the file's numbers as they are; float32 where none does.
+  VoxelType voxel_type() const;
   /// True where `read` touches only the slices that it is asked for; else the first `read` keeps the whole in memory.
   bool streams() const;
 
-  /// Slices [begin, end) as float.
+  /// Slices [begin, end), as numbers of the type that `slices` has.
   ///   slices [end-begin, row, column]   host memory
-  /// Errors: internal (range or shape) · input (the file cannot be read, or memory is short for one that does not
-  /// stream). Exactness: integers beyond 2^24 and doubles are rounded to the nearest float.
-  void read(std::int64_t begin, std::int64_t end, Span<float, 3> slices);
+  /// Errors: internal (range, shape or device) · input (the file cannot be read, or memory is short for one that does
+  /// not stream; integers are wanted and a pixel is none that the type holds: names it). Exactness: as float32,
+  /// integers beyond 2^24 and doubles are rounded to the nearest.
+  void read(std::int64_t begin, std::int64_t end, const VoxelSpan& slices);
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
 
-/// The whole file. Errors: those of ImageReader · input (memory is short).
+/// The whole file, as numbers of `type`. Errors: those of ImageReader · input (memory is short).
+VoxelVolume read_voxels(ImageReader& reader, VoxelType type);
+/// The same as float32.
 Volume read_volume(const std::filesystem::path& path);
 
-/// Writes float slices to .mha, .nrrd, .nii, .nii.gz, .tif or .tiff. An .mha is uncompressed and streamed; other
-/// formats are collected in memory. TIFF keeps values only: no spacing between slices, origin or direction. Not
-/// thread-safe.
+/// The label type in which a file's label map is read: as wide as the file's integers; uint32 for other numbers, as far
+/// as they are whole.
+VoxelType label_type(const ImageReader& reader);
+
+/// Writes slices to .mha, .nrrd, .nii, .nii.gz, .tif or .tiff. An .mha is uncompressed and streamed; other formats are
+/// collected in memory. TIFF keeps values only: no spacing between slices, origin or direction. Not thread-safe.
 class ImageWriter {
  public:
-  /// Errors: input (unknown extension, a folder that cannot be written, a grid that the format cannot hold, memory is
-  /// short).
-  ImageWriter(const std::filesystem::path& path, const Grid& grid);
+  ///   type   of the numbers, in the file as in what is written
+  /// Errors: input (unknown extension, a folder that cannot be written, a grid or a type that the format cannot hold,
+  /// memory is short).
+  ImageWriter(const std::filesystem::path& path, const Grid& grid, VoxelType type = VoxelType::float32);
   ~ImageWriter();
   ImageWriter(ImageWriter&&) noexcept;
   ImageWriter& operator=(ImageWriter&&) noexcept;
 
+  /// Before the first slice is written: another type, which takes no more bytes. Space was taken for the larger one.
+  /// Errors: internal (a larger type, or something was written).
+  void narrow(VoxelType type);
+
   /// Slices from `begin` on, in any order, each once.
-  ///   slices [n, row, column]   host memory
-  /// Errors: internal (range or shape) · input (the disk is full).
-  void write(std::int64_t begin, Span<const float, 3> slices);
+  ///   slices [n, row, column]   host memory, of the writer's type
+  /// Errors: internal (range, shape or type) · input (the disk is full).
+  void write(std::int64_t begin, const ConstVoxelSpan& slices);
 
   /// Everything stands in the hidden file, compressed where the name says so (.nii.gz); only the name is missing.
   ///   threads     for the compression; 0: all cores
@@ -85,8 +99,8 @@ class ImageWriter {
 /// where they stand apart (.mhd, .nhdr). `path` itself where it cannot be read. Cost: no pixel is read.
 std::vector<std::filesystem::path> image_files(const std::filesystem::path& path);
 
-/// A whole volume at once. Errors: those of ImageWriter.
-void write_image(const std::filesystem::path& path, const Grid& grid, Span<const float, 3> values);
+/// A whole volume at once, of the values' type. Errors: those of ImageWriter.
+void write_image(const std::filesystem::path& path, const Grid& grid, const ConstVoxelSpan& values);
 
 /// Errors: input (a value is NaN or infinite: names the slice, row and column of the first).
 ///   values [slice,row,column]   host memory

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,7 +12,9 @@
 #include "io/image/image_file.hpp"
 #include "io/image/image_format.hpp"
 #include "io/image/image_io.hpp"
+#include "io/image/pixel_conversion.hpp"
 #include "io/image/tiff_series.hpp"
+#include "io/input_file.hpp"
 #include "io/memory.hpp"
 #include "kernels/core/error.hpp"
 
@@ -22,43 +26,6 @@ using Component = itk::IOComponentEnum;
 // Values are converted through a buffer of about this size where a file streams.
 constexpr std::int64_t conversion_bytes = 16 << 20;
 constexpr double direction_tolerance = 1e-3;
-
-template <class T>
-void convert(const void* from, std::int64_t count, float* to) {
-  const T* values = static_cast<const T*>(from);
-  for (std::int64_t i = 0; i < count; ++i) to[i] = static_cast<float>(values[i]);
-}
-
-void convert_to_float(Component component, const void* from, std::int64_t count, float* to) {
-  switch (component) {
-    case Component::UCHAR:
-      return convert<unsigned char>(from, count, to);
-    case Component::CHAR:
-      return convert<signed char>(from, count, to);
-    case Component::USHORT:
-      return convert<unsigned short>(from, count, to);
-    case Component::SHORT:
-      return convert<short>(from, count, to);
-    case Component::UINT:
-      return convert<unsigned int>(from, count, to);
-    case Component::INT:
-      return convert<int>(from, count, to);
-    case Component::ULONG:
-      return convert<unsigned long>(from, count, to);
-    case Component::LONG:
-      return convert<long>(from, count, to);
-    case Component::ULONGLONG:
-      return convert<unsigned long long>(from, count, to);
-    case Component::LONGLONG:
-      return convert<long long>(from, count, to);
-    case Component::FLOAT:
-      return convert<float>(from, count, to);
-    case Component::DOUBLE:
-      return convert<double>(from, count, to);
-    default:
-      throw Error(ErrorCode::internal, "a pixel type passed the header's check and cannot be converted");
-  }
-}
 
 Grid grid_of(const std::filesystem::path& path, const itk::ImageIOBase& io) {
   const unsigned dimensions = io.GetNumberOfDimensions();
@@ -121,23 +88,25 @@ struct OpenFile {
   // MetaIO seeks to a region; the other formats are read whole, as is what is compressed.
   bool streams() const { return format_by_extension(path) == ImageFormat::metaimage && !declared.compressed; }
 
-  // Straight into `to` where the pixels are floats, else through a buffer.
-  void read(std::int64_t begin, std::int64_t end, float* to) const {
-    const std::int64_t slice = grid.shape[1] * grid.shape[2];
+  // Slices from `begin` on, straight into `to` where its type is the pixels', else through a buffer.
+  void read(std::int64_t begin, const VoxelSpan& to) const {
+    const std::int64_t slice = grid.shape[1] * grid.shape[2], end = begin + to.extent(0);
     if (declared.compressed && format_by_extension(path) != ImageFormat::tiff) verify_compressed();
     run_itk(path, [&] {
-      if (io->GetComponentType() == Component::FLOAT) return read_raw(begin, end, to);
+      if (io->GetComponentType() == component_of(to.type())) return read_raw(begin, end, to.data());
+      const auto pixel_bytes = static_cast<std::int64_t>(io->GetComponentSize());
       std::int64_t step = end - begin;
-      if (streams()) step = std::clamp<std::int64_t>(conversion_bytes / (slice * declared.bytes_per_value), 1, step);
-      const auto buffer =
-          std::make_unique_for_overwrite<char[]>(static_cast<std::size_t>(step * slice * declared.bytes_per_value));
+      if (streams()) step = std::clamp<std::int64_t>(conversion_bytes / (slice * pixel_bytes), 1, step);
+      const auto buffer = std::make_unique_for_overwrite<char[]>(static_cast<std::size_t>(step * slice * pixel_bytes));
       for (std::int64_t at = begin; at < end; at += step) {
-        const std::int64_t stop = std::min(at + step, end);
-        read_raw(at, stop, buffer.get());
-        convert_to_float(io->GetComponentType(), buffer.get(), (stop - at) * slice, to + (at - begin) * slice);
+        const VoxelSpan part = to.slice(at - begin, std::min(at + step, end) - begin);
+        read_raw(at, at + part.extent(0), buffer.get());
+        convert(at, buffer.get(), part);
       }
     });
   }
+
+  VoxelType voxel_type() const { return voxel_type_of(io->GetComponentType()); }
 
   std::string pixel_type() const { return itk::ImageIOBase::GetComponentTypeAsString(io->GetComponentType()); }
 
@@ -152,6 +121,25 @@ struct OpenFile {
     const bool header_too = format_by_extension(path) == ImageFormat::nifti;  // a .nii.gz is compressed as a whole
     verify_deflated(declared.data_path, header_too ? 0 : declared.data_offset,
                     header_too ? bytes + declared.data_offset : bytes);
+  }
+
+  void convert(std::int64_t begin, const void* pixels, const VoxelSpan& to) const {
+    const Component component = io->GetComponentType();
+    const std::int64_t bad = convert_pixels(component, pixels, to.size(), to.type(), to.data());
+    if (bad < 0) return;
+    const std::int64_t columns = grid.shape[2], slice = grid.shape[1] * columns;
+    throw input_error(
+        path, fmt::format("slice {}, row {}, column {} (counting from 0) holds {}, and whole numbers from "
+                          "{} are wanted; correct the file, or name another",
+                          begin + bad / slice, bad % slice / columns, bad % columns, pixel_text(component, pixels, bad),
+                          range_of(to.type())));
+  }
+
+  static std::string range_of(VoxelType type) {
+    return with_voxel_type(type, []<class T>() {
+      return fmt::format("{:.0f} to {:.0f}", double{std::numeric_limits<T>::lowest()},
+                         double{std::numeric_limits<T>::max()});
+    });
   }
 
   void read_raw(std::int64_t begin, std::int64_t end, void* to) const {
@@ -171,28 +159,29 @@ struct ImageReader::State {
       file = std::make_unique<OpenFile>(name);
       grid = file->grid;
       pixel_type = file->pixel_type();
+      voxel_type = file->voxel_type();
     }
   }
 
   bool streams() const { return !file || file->streams(); }
 
-  void read(std::int64_t begin, std::int64_t end, float* to) {
-    const std::int64_t slice = grid.shape[1] * grid.shape[2];
+  void read(std::int64_t begin, const VoxelSpan& to) {
     if (!file) {
-      for (std::int64_t at = begin; at < end; ++at)
-        slice_file(static_cast<std::size_t>(at)).read(0, 1, to + (at - begin) * slice);
-    } else if (streams() || (whole.size() == 0 && end - begin == grid.shape[0])) {
-      file->read(begin, end, to);
+      for (std::int64_t at = 0; at < to.extent(0); ++at)
+        slice_file(static_cast<std::size_t>(begin + at)).read(0, to.slice(at, at + 1));
+    } else if (streams() || (whole.size() == 0 && to.extent(0) == grid.shape[0])) {
+      file->read(begin, to);
     } else {
-      if (whole.size() == 0) keep_whole();
-      const float* from = whole.host().data;
-      std::copy(from + begin * slice, from + end * slice, to);
+      if (whole.size() == 0 || whole.type() != to.type()) keep_whole(to.type());
+      const VoxelSpan kept = whole.span().slice(begin, begin + to.extent(0));
+      std::memcpy(to.data(), kept.data(), kept.bytes());
     }
   }
 
   std::filesystem::path path;
   Grid grid;
   std::string pixel_type;
+  VoxelType voxel_type = VoxelType::float32;
   std::unique_ptr<OpenFile> file;  // none for a series: a process may not hold a thousand files open
   std::vector<std::filesystem::path> series;
 
@@ -203,9 +192,11 @@ struct ImageReader::State {
       if (slice == 0) {
         grid = open.grid;
         pixel_type = open.pixel_type();
+        voxel_type = open.voxel_type();
         grid.shape[0] = static_cast<std::int64_t>(series.size());
       }
       require_same_slice(open);
+      if (open.voxel_type() != voxel_type) voxel_type = VoxelType::float32;
     }
   }
 
@@ -224,18 +215,20 @@ struct ImageReader::State {
                                shape[2], shape[1], shape[0], grid.shape[2], grid.shape[1]));
   }
 
-  void keep_whole() {
+  void keep_whole(VoxelType type) {
+    whole = {};  // before the new is taken: never both
     const std::int64_t values = element_count<3>(grid.shape);
-    const std::int64_t raw = file->io->GetComponentType() == Component::FLOAT ? 0 : file->declared.bytes_per_value;
-    require_memory(values * (static_cast<std::int64_t>(sizeof(float)) + raw),
+    const bool as_it_is = file->io->GetComponentType() == component_of(type);
+    const std::int64_t raw = as_it_is ? 0 : static_cast<std::int64_t>(file->io->GetComponentSize());
+    require_memory(values * (bytes_of(type) + raw),
                    fmt::format("{}: {} x {} x {} pixels of a format that cannot be read in parts", path.string(),
                                grid.shape[2], grid.shape[1], grid.shape[0]));
-    Array<float, 3> array(grid.shape);
-    file->read(0, grid.shape[0], array.host().data);
+    VoxelArray array(type, grid.shape);
+    file->read(0, array.span());
     whole = std::move(array);
   }
 
-  Array<float, 3> whole;
+  VoxelArray whole;
 };
 
 ImageReader::ImageReader(const std::filesystem::path& path) : state_(std::make_unique<State>(path)) {}
@@ -246,25 +239,52 @@ ImageReader& ImageReader::operator=(ImageReader&&) noexcept = default;
 const std::filesystem::path& ImageReader::path() const { return state_->path; }
 const Grid& ImageReader::grid() const { return state_->grid; }
 const std::string& ImageReader::pixel_type() const { return state_->pixel_type; }
+VoxelType ImageReader::voxel_type() const { return state_->voxel_type; }
 bool ImageReader::streams() const { return state_->streams(); }
 
-void ImageReader::read(std::int64_t begin, std::int64_t end, Span<float, 3> slices) {
+void ImageReader::read(std::int64_t begin, std::int64_t end, const VoxelSpan& slices) {
   const Shape<3>& shape = state_->grid.shape;
   if (begin < 0 || end < begin || end > shape[0] || slices.shape() != Shape<3>{end - begin, shape[1], shape[2]})
     throw Error(ErrorCode::internal, fmt::format("{}: slices {} to {} were asked for into an array of another shape",
                                                  state_->path.string(), begin, end));
-  if (begin < end) state_->read(begin, end, slices.host().data);
+  if (slices.device() != Device{}) throw Error(ErrorCode::internal, "a file was to be read into a device's memory");
+  if (begin < end) state_->read(begin, slices);
+}
+
+namespace {
+
+void read_whole(ImageReader& reader, const VoxelSpan& voxels) { reader.read(0, voxels.extent(0), voxels); }
+
+/// Twice, for the conversion of formats that are read whole.
+void require_memory_for(const ImageReader& reader, VoxelType type) {
+  const Grid& grid = reader.grid();
+  require_memory(element_count<3>(grid.shape) * bytes_of(type) * (reader.streams() ? 1 : 2),
+                 fmt::format("{}: {} x {} x {} pixels", reader.path().string(), grid.nx(), grid.ny(), grid.nz()));
+}
+
+}  // namespace
+
+VoxelVolume read_voxels(ImageReader& reader, VoxelType type) {
+  require_memory_for(reader, type);
+  VoxelVolume volume{VoxelArray(type, reader.grid().shape), reader.grid()};
+  read_whole(reader, volume.values.span());
+  return volume;
 }
 
 Volume read_volume(const std::filesystem::path& path) {
   ImageReader reader(path);
-  const Grid& grid = reader.grid();
-  // Twice, for the conversion of formats that are read whole.
-  require_memory(element_count<3>(grid.shape) * static_cast<std::int64_t>(sizeof(float)) * (reader.streams() ? 1 : 2),
-                 fmt::format("{}: {} x {} x {} pixels", path.string(), grid.nx(), grid.ny(), grid.nz()));
-  Volume volume{Array<float, 3>(grid.shape), grid};
-  reader.read(0, grid.nz(), volume.values.span());
+  require_memory_for(reader, VoxelType::float32);
+  Volume volume{Array<float, 3>(reader.grid().shape), reader.grid()};
+  read_whole(reader, volume.values.span());
   return volume;
+}
+
+VoxelType label_type(const ImageReader& reader) {
+  const VoxelType type = reader.voxel_type();
+  const std::int64_t bytes = bytes_of(type);
+  return type == VoxelType::float32 || bytes == 4 ? VoxelType::uint32
+         : bytes == 2                             ? VoxelType::uint16
+                                                  : VoxelType::uint8;
 }
 
 }  // namespace kiban::io

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <optional>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "io/image/image_format.hpp"
 #include "io/image/image_io.hpp"
 #include "io/image/metaimage_file.hpp"
+#include "io/image/pixel_conversion.hpp"
 #include "io/memory.hpp"
 #include "io/output_file.hpp"
 #include "kernels/core/error.hpp"
@@ -23,7 +25,7 @@ namespace {
 constexpr std::int64_t longest_nifti_axis = 32767, most_tiff_pages = 65535, longest_axis = 2147483647;
 constexpr std::int64_t longest_header = 4096, longest_page_header = 512;  // of what is written here, generously
 
-void require_writable(const std::filesystem::path& path, const Grid& grid) {
+void require_writable(const std::filesystem::path& path, const Grid& grid, VoxelType type) {
   const ImageFormat format = format_by_extension(path);
   if (const std::string extension = path.extension(); extension == ".mhd" || extension == ".nhdr")
     refuse_image(path, fmt::format("a header apart from its pixels cannot appear in one piece; name it {}",
@@ -34,6 +36,8 @@ void require_writable(const std::filesystem::path& path, const Grid& grid) {
       refuse_image(path, fmt::format("{} holds axes of 1 to {} pixels and this one has {}; crop it, or write .mha",
                                      name(format), longest, extent));
   }
+  if (format == ImageFormat::tiff && (type == VoxelType::uint32 || type == VoxelType::int32))
+    refuse_image(path, fmt::format("TIFF with {} is read by few programs; write .nii.gz, .nrrd or .mha", name(type)));
   if (format == ImageFormat::tiff && grid.nz() > most_tiff_pages)
     refuse_image(
         path, fmt::format("a TIFF file holds {} pages and this stack has {}; write .mha", most_tiff_pages, grid.nz()));
@@ -44,7 +48,7 @@ void require_writable(const std::filesystem::path& path, const Grid& grid) {
 }
 
 void write_by_itk(const std::filesystem::path& temporary, const std::filesystem::path& asked_for, const Grid& grid,
-                  const float* values) {
+                  const ConstVoxelSpan& values) {
   run_itk(asked_for, [&] {
     const itk::ImageIOBase::Pointer io = create_image_io(temporary, itk::IOFileModeEnum::WriteMode);
     io->SetNumberOfDimensions(3);
@@ -57,11 +61,11 @@ void write_by_itk(const std::filesystem::path& temporary, const std::filesystem:
     }
     io->SetPixelType(itk::IOPixelEnum::SCALAR);
     io->SetNumberOfComponents(1);
-    io->SetComponentType(itk::IOComponentEnum::FLOAT);
+    io->SetComponentType(component_of(values.type()));
     io->SetUseCompression(false);
     io->SetIORegion(slice_region(grid.shape, 3, 0, grid.nz()));
     io->WriteImageInformation();
-    io->Write(values);
+    io->Write(values.data());
   });
 }
 
@@ -76,7 +80,7 @@ bool is_whole(const std::filesystem::path& path) {
 
 // A library may end a short file without a word: the header check compares it with what it should hold.
 void write_checked(const std::filesystem::path& temporary, const std::filesystem::path& asked_for, const Grid& grid,
-                   const float* values) {
+                   const ConstVoxelSpan& values) {
   try {
     write_by_itk(temporary, asked_for, grid, values);
   } catch (const Error&) {
@@ -89,23 +93,35 @@ void write_checked(const std::filesystem::path& temporary, const std::filesystem
 }  // namespace
 
 struct ImageWriter::State {
-  State(const std::filesystem::path& path, const Grid& g) : grid(g), format(checked_format(path, g)), output(path) {
+  State(const std::filesystem::path& path, const Grid& g, VoxelType t)
+      : grid(g), type(t), format(checked_format(path, g, t)), output(path) {
     written.resize(static_cast<std::size_t>(grid.nz()));
     reserve();
   }
 
-  void write(std::int64_t begin, std::int64_t end, const float* values) {
+  void narrow(VoxelType to) {
+    if (bytes_of(to) > bytes_of(type) || std::ranges::count(written, true) != 0)
+      throw Error(ErrorCode::internal, fmt::format("{}: its type was to be changed", output.path().string()));
+    type = to;
+    if (!streamed) return;
+    streamed.reset();
+    std::filesystem::resize_file(output.temporary_path(), 0);
+    reserve();
+  }
+
+  void write(std::int64_t begin, const ConstVoxelSpan& values) {
+    const std::int64_t end = begin + values.extent(0);
     for (std::int64_t slice = begin; slice < end; ++slice) {
       if (written[static_cast<std::size_t>(slice)])
         throw Error(ErrorCode::internal, fmt::format("{}: slice {} was written twice", output.path().string(), slice));
       written[static_cast<std::size_t>(slice)] = true;
     }
     if (streamed) {
-      streamed->write(begin, end, values);
+      streamed->write(begin, end, values.data());
     } else if (end - begin == grid.nz()) {
       write_whole(values);
     } else {
-      collect(begin, end, values);
+      collect(begin, values);
     }
   }
 
@@ -114,7 +130,7 @@ struct ImageWriter::State {
     if (const auto missing = std::find(written.begin(), written.end(), false); missing != written.end())
       throw Error(ErrorCode::internal,
                   fmt::format("{}: slice {} was not written", output.path().string(), missing - written.begin()));
-    if (collected.size() != 0) write_whole(collected.host().data);
+    if (collected.size() != 0) write_whole(collected.span());
     if (plain) {
       gzip_file(plain->temporary_path(), output.temporary_path(), output.path(), Stream(Device{}, threads), check_stop);
       plain.reset();
@@ -123,12 +139,13 @@ struct ImageWriter::State {
   }
 
   const Grid grid;
+  VoxelType type;
   const ImageFormat format;
   OutputFile output;
 
  private:
-  static ImageFormat checked_format(const std::filesystem::path& path, const Grid& grid) {
-    require_writable(path, grid);
+  static ImageFormat checked_format(const std::filesystem::path& path, const Grid& grid, VoxelType type) {
+    require_writable(path, grid, type);
     return format_by_extension(path);
   }
 
@@ -136,10 +153,10 @@ struct ImageWriter::State {
   // keeps it; ITK begins the file anew.
   void reserve() {
     if (format == ImageFormat::metaimage) {
-      streamed.emplace(output.temporary_path(), output.path(), grid);
+      streamed.emplace(output.temporary_path(), output.path(), grid, type);
       return;
     }
-    const std::int64_t pixels = element_count<3>(grid.shape) * static_cast<std::int64_t>(sizeof(float));
+    const std::int64_t pixels = element_count<3>(grid.shape) * bytes_of(type);
     const std::int64_t pages = format == ImageFormat::tiff ? grid.nz() * longest_page_header : 0;
     const int file = open(output.temporary_path().c_str(), O_RDWR | O_CLOEXEC);
     int failure = file < 0 ? errno : EINTR;
@@ -149,18 +166,17 @@ struct ImageWriter::State {
     if (failure != 0) throw write_error(output.path(), failure);
   }
 
-  void collect(std::int64_t begin, std::int64_t end, const float* values) {
+  void collect(std::int64_t begin, const ConstVoxelSpan& values) {
     if (collected.size() == 0) {
-      require_memory(element_count<3>(grid.shape) * static_cast<std::int64_t>(sizeof(float)),
+      require_memory(element_count<3>(grid.shape) * bytes_of(type),
                      fmt::format("{}: {} x {} x {} pixels of a format that cannot be written in parts",
                                  output.path().string(), grid.nx(), grid.ny(), grid.nz()));
-      collected = Array<float, 3>(grid.shape);
+      collected = VoxelArray(type, grid.shape);
     }
-    std::copy(values, values + (end - begin) * grid.ny() * grid.nx(),
-              collected.host().data + begin * grid.ny() * grid.nx());
+    std::memcpy(collected.span().slice(begin, begin + values.extent(0)).data(), values.data(), values.bytes());
   }
 
-  void write_whole(const float* values) {
+  void write_whole(const ConstVoxelSpan& values) {
     if (!is_gzip_name(output.path())) return write_checked(output.temporary_path(), output.path(), grid, values);
     plain.emplace(std::filesystem::path(output.temporary_path()).replace_extension());
     write_checked(plain->temporary_path(), output.path(), grid, values);
@@ -170,22 +186,25 @@ struct ImageWriter::State {
   std::optional<MetaImageFile> streamed;
   bool finished = false;
   std::optional<OutputFile> plain;  // what is to be compressed
-  Array<float, 3> collected;
+  VoxelArray collected;
 };
 
-ImageWriter::ImageWriter(const std::filesystem::path& path, const Grid& grid)
-    : state_(std::make_unique<State>(path, grid)) {}
+ImageWriter::ImageWriter(const std::filesystem::path& path, const Grid& grid, VoxelType type)
+    : state_(std::make_unique<State>(path, grid, type)) {}
 ImageWriter::~ImageWriter() = default;
 ImageWriter::ImageWriter(ImageWriter&&) noexcept = default;
 ImageWriter& ImageWriter::operator=(ImageWriter&&) noexcept = default;
 
-void ImageWriter::write(std::int64_t begin, Span<const float, 3> slices) {
+void ImageWriter::narrow(VoxelType type) { state_->narrow(type); }
+
+void ImageWriter::write(std::int64_t begin, const ConstVoxelSpan& slices) {
   const Shape<3>& shape = state_->grid.shape;
   const std::int64_t end = begin + slices.extent(0);
-  if (begin < 0 || end > shape[0] || slices.extent(1) != shape[1] || slices.extent(2) != shape[2])
-    throw Error(ErrorCode::internal,
-                fmt::format("{}: slices of another shape were to be written", state_->output.path().string()));
-  if (begin < end) state_->write(begin, end, slices.host().data);
+  if (begin < 0 || end > shape[0] || slices.extent(1) != shape[1] || slices.extent(2) != shape[2] ||
+      slices.type() != state_->type || slices.device() != Device{})
+    throw Error(ErrorCode::internal, fmt::format("{}: slices of another shape, type or device were to be written",
+                                                 state_->output.path().string()));
+  if (begin < end) state_->write(begin, slices);
 }
 
 void ImageWriter::finish(int threads, const std::function<void()>& check_stop) { state_->finish(threads, check_stop); }
@@ -197,8 +216,8 @@ void ImageWriter::commit() {
   file().commit();
 }
 
-void write_image(const std::filesystem::path& path, const Grid& grid, Span<const float, 3> values) {
-  ImageWriter writer(path, grid);
+void write_image(const std::filesystem::path& path, const Grid& grid, const ConstVoxelSpan& values) {
+  ImageWriter writer(path, grid, values.type());
   writer.write(0, values);
   writer.commit();
 }

@@ -3,10 +3,11 @@
 #include <filesystem>
 
 #include "kernels/core/volume.hpp"
+#include "kernels/core/voxels.hpp"
 
 namespace kiban::io {
 
-/// A MetaImage of floats that grows slice by slice. ITK's writer opens a file anew for each part, by its name, and only
+/// A MetaImage that grows slice by slice. ITK's writer opens a file anew for each part, by its name, and only
 /// goes on with one that it began itself; this keeps the file that was claimed open.
 class MetaImageFile {
  public:
@@ -14,13 +15,14 @@ class MetaImageFile {
   ///   file        exists, and is empty
   ///   asked_for   the name for the errors' sentences
   /// Errors: input (the disk is full).
-  MetaImageFile(const std::filesystem::path& file, const std::filesystem::path& asked_for, const Grid& grid);
+  MetaImageFile(const std::filesystem::path& file, const std::filesystem::path& asked_for, const Grid& grid,
+                VoxelType type);
   ~MetaImageFile();
   MetaImageFile(const MetaImageFile&) = delete;
   MetaImageFile& operator=(const MetaImageFile&) = delete;
 
   /// Slices [begin, end). Errors: input (the disk is full).
-  void write(std::int64_t begin, std::int64_t end, const float* values);
+  void write(std::int64_t begin, std::int64_t end, const void* values);
 
  private:
   std::filesystem::path asked_for_;

@@ -14,11 +14,12 @@ from . import _kiban
 RUN_OPTIONS = ("device", "threads", "progress")
 QUEUE_OPTIONS = ("priority", "key", "after", "timeout_s", "submitter", "tags")
 
-_PORT_TYPES = {"volume": "VolumeLike", "projections": "VolumeLike", "geometry": "GeometryLike", "scan": "ScanLike",
+_PORT_TYPES = {"volume": "VolumeLike", "projections": "VolumeLike", "labels": "VolumeLike", "geometry": "GeometryLike", "scan": "ScanLike",
                "pairs": "PairsLike", "reads": "Path", "reference": "Path", "variants": "Path", "regions": "Path"}
 _PORT_WORDS = {
     "volume": "Volume, array [z,y,x], or path",
     "projections": "Volume, array [view,row,column], or path",
+    "labels": "Volume or array [z,y,x] of uint8, uint16 or uint32, or path",
     "geometry": "Geometry, or path",
     "scan": "dict of counts, flats, darks, angles_deg (arrays), or path",
     "pairs": "dict of reads and haplotypes, or path",
@@ -27,7 +28,7 @@ _PORT_WORDS = {
     "variants": "path",
     "regions": "path",
 }
-_RESULT_TYPES = {"volume": "Volume", "projections": "Volume", "geometry": "Geometry",
+_RESULT_TYPES = {"volume": "Volume", "projections": "Volume", "labels": "Volume", "geometry": "Geometry",
                  "likelihoods": "numpy.ndarray"}
 _PARAMETER_TYPES = {
     "integer": "int",
@@ -82,7 +83,7 @@ class Port:
 
     @property
     def can_be_filled(self) -> bool:
-        return not self.is_input and self.kind in ("volume", "projections")
+        return not self.is_input and self.kind in ("volume", "projections", "labels")
 
 
 @dataclass(frozen=True)

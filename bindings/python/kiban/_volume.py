@@ -166,8 +166,9 @@ class Volume:
     def write(self, path: str | os.PathLike[str]) -> None:
         """Writes .mha, .nrrd, .nii, .nii.gz, .tif or .tiff: the whole file, or nothing.
 
-        TIFF keeps no spacing between slices, no origin and no direction. Errors: input (the array is not float32 in
-        C order, the path, a full disk).
+        The file holds numbers of the array's type: float32, or integers of 8, 16 or 32 bits, booleans as 0 and 1. TIFF
+        keeps no spacing between slices, no origin and no direction. Errors: input (another type, not in C order, the
+        path, a full disk).
         """
         _kiban.write_image(os.fspath(path), host_array(self._array), self._spacing, self._origin, self._direction)
 
@@ -235,12 +236,15 @@ class Picture:
         return f"<kiban.Picture, a PNG of {len(self.png)} bytes>"
 
 
-def read(path: str | os.PathLike[str]) -> Volume:
+def read(path: str | os.PathLike[str], *, labels: bool = False) -> Volume:
     """A volume or a projection stack from a file: .mha, .mhd, .nrrd, .nhdr, .nii, .nii.gz, .tif, a folder of .tif.
 
-    Values become float32. Errors: input (missing, broken, not one number a voxel, axes not at right angles).
+    labels   False: values become float32. True: they are whole numbers from 0 on, and become uint8, uint16 or uint32,
+             whichever is as wide as the file's
+
+    Errors: input (missing, broken, not one number a voxel, axes not at right angles; a value that is no label).
     """
-    return placed(*_kiban.read_image(os.fspath(path)))
+    return placed(*_kiban.read_image(os.fspath(path), labels))
 
 
 def placed(

@@ -59,10 +59,10 @@ struct Call {
   std::map<std::string, Binding> memory;
 };
 
-std::vector<float> moved_to_host(const Array<float, 3>& array) {
+std::vector<float> moved_to_host(const VoxelArray& array) {
   Stream stream(array.device());
   Array<float, 3> host(array.shape());
-  copy<float, 3>(stream, array.span(), host.span());
+  copy<float, 3>(stream, array.span<float>(), host.span());
   stream.synchronize();
   return test::to_vector(host.span());
 }
@@ -84,7 +84,7 @@ TEST_P(MemoryPorts, SimulateAndReconstructAsFromFiles) {
   to_memory.bind("geometry", geometry).run(device);
 
   const Volume stored = io::read_volume(folder_ / "p.mha");
-  EXPECT_EQ(test::to_vector(projections->volume.values.span()), test::to_vector(stored.values.span()));
+  EXPECT_EQ(test::to_vector(projections->volume.values.span<float>()), test::to_vector(stored.values.span()));
   EXPECT_EQ(projections->volume.grid.spacing, stored.grid.spacing);
   EXPECT_EQ(projections->volume.grid.origin, stored.grid.origin);
   EXPECT_EQ(view_count(*geometry), 40);
@@ -97,7 +97,7 @@ TEST_P(MemoryPorts, SimulateAndReconstructAsFromFiles) {
       .with("size", "12,10,12");
   const auto volume = from_memory.returning("volume");
   from_memory.run(device);
-  EXPECT_EQ(test::to_vector(volume->volume.values.span()),
+  EXPECT_EQ(test::to_vector(volume->volume.values.span<float>()),
             test::to_vector(io::read_volume(folder_ / "v.mha").values.span()));
 }
 
@@ -122,7 +122,7 @@ TEST_P(MemoryPorts, FillsTheMemoryThatIsGiven) {
   const std::vector<float> values = test::uniform(3 * 5 * 7, 3);
   std::vector<float> given(values.size());
   const auto result = std::make_shared<MemoryResult>();
-  result->given = {given.data(), grid.shape};
+  result->given = VoxelSpan(given.data(), grid.shape);
   Call call("skeleton.affine");
   call.with("scale", "3").bind("input", MemoryVolume{{values.data(), grid.shape}, grid}).bind("output", result);
   call.run(GetParam());
@@ -149,7 +149,7 @@ TEST_P(MemoryPorts, RawScanInMemory) {
   const auto volume = call.returning("volume");
   call.run(GetParam());
   // A disc of radius 6 pixels and 0.05 per pixel: its chord is 12 pixels long.
-  EXPECT_NEAR(volume->volume.values.host()(12, 0, 12), 0.05, 0.003);
+  EXPECT_NEAR(volume->volume.values.span<float>().host()(12, 0, 12), 0.05, 0.003);
   scan.angles_deg.pop_back();
   Call wrong("ct.fbp");
   wrong.bind("scan", scan);
@@ -208,7 +208,7 @@ TEST(MemoryErrors, CompleteViewsGiveWhatTheNineParametersGive) {
   const auto first = circular.returning("volume"), second = complete.returning("volume");
   circular.run();
   complete.run();
-  EXPECT_EQ(test::to_vector(first->volume.values.span()), test::to_vector(second->volume.values.span()));
+  EXPECT_EQ(test::to_vector(first->volume.values.span<float>()), test::to_vector(second->volume.values.span<float>()));
 }
 
 TEST(MemoryErrors, ValuesThatAreNotFiniteOrOverflow) {
