@@ -155,8 +155,11 @@ Value parse_json(const Parameter& parameter, const nlohmann::json& json) {
       return three(parameter, numbers_from_json<std::int64_t>(parameter, json), json.dump());
     case ParameterType::reals3:
       return three(parameter, numbers_from_json<double>(parameter, json), json.dump());
-    case ParameterType::text:
     case ParameterType::choice:
+      // Of choices that are numbers: 26 for "26".
+      if (json.is_number_integer()) return json.dump();
+      [[fallthrough]];
+    case ParameterType::text:
       if (json.is_string()) return json.get<std::string>();
       break;
   }

@@ -3,7 +3,8 @@
 namespace kiban::engine {
 
 std::vector<Operation> standard_operations() {
-  return {ct_geometry(), ct_simulate(), ct_fdk(), ct_fbp(), variant_pairhmm(), variant_genotype(), skeleton_affine()};
+  return {ct_geometry(),      ct_simulate(),      ct_fdk(),      ct_fbp(),         variant_pairhmm(),
+          variant_genotype(), image_components(), image_clean(), skeleton_affine()};
 }
 
 }  // namespace kiban::engine

@@ -15,6 +15,8 @@ Operation ct_fdk();
 Operation ct_fbp();
 Operation variant_pairhmm();
 Operation variant_genotype();
+Operation image_components();
+Operation image_clean();
 Operation skeleton_affine();
 
 }  // namespace kiban::engine

@@ -98,8 +98,8 @@ Component component_of(VoxelType type) {
 }
 
 VoxelType voxel_type_of(Component component) {
-  for (const VoxelType type : {VoxelType::uint8, VoxelType::int8, VoxelType::uint16, VoxelType::int16,
-                               VoxelType::uint32, VoxelType::int32})
+  for (const VoxelType type :
+       {VoxelType::uint8, VoxelType::int8, VoxelType::uint16, VoxelType::int16, VoxelType::uint32, VoxelType::int32})
     if (component_of(type) == component) return type;
   return VoxelType::float32;
 }

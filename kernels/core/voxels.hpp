@@ -81,14 +81,14 @@ class AnySpan {
   AnySpan(Void* data, VoxelType type, const Shape<3>& shape, Device device = {})
       : data_(data), type_(type), shape_(shape), device_(device) {}
   template <class T>
-  requires(std::is_const_v<Void> || !std::is_const_v<T>)
-  AnySpan(T* data, const Shape<3>& shape, Device device = {}) : AnySpan(data, voxel_type<T>(), shape, device) {}
+  requires(std::is_const_v<Void> || !std::is_const_v<T>) AnySpan(T* data, const Shape<3>& shape, Device device = {})
+      : AnySpan(data, voxel_type<T>(), shape, device) {}
   template <class T>
-  requires(std::is_const_v<Void> || !std::is_const_v<T>)
-  AnySpan(const Span<T, 3>& span) : AnySpan(span.on(span.device()).data, span.shape(), span.device()) {}
+  requires(std::is_const_v<Void> || !std::is_const_v<T>) AnySpan(const Span<T, 3>& span)
+      : AnySpan(span.on(span.device()).data, span.shape(), span.device()) {}
   template <class Other>
-  requires(std::is_same_v<const Other, Void>)
-  AnySpan(const AnySpan<Other>& other) : AnySpan(other.data(), other.type(), other.shape(), other.device()) {}
+  requires(std::is_same_v<const Other, Void>) AnySpan(const AnySpan<Other>& other)
+      : AnySpan(other.data(), other.type(), other.shape(), other.device()) {}
 
   Void* data() const { return data_; }
   VoxelType type() const { return type_; }

@@ -101,20 +101,28 @@ class Parameter:
     @property
     def type(self) -> str:
         if self.declared["type"] == "choice":
-            return "Literal[" + ", ".join(map(repr, self.declared["choices"])) + "]"
+            return "Literal[" + ", ".join(map(repr, self.choices)) + "]"
         return _PARAMETER_TYPES[self.declared["type"]]
 
     @property
     def words(self) -> str:
         if self.declared["type"] == "choice":
-            return "{" + ", ".join(map(repr, self.declared["choices"])) + "}"
+            return "{" + ", ".join(map(repr, self.choices)) + "}"
         return _PARAMETER_WORDS[self.declared["type"]]
 
     @property
     def default(self) -> Any:
         """None where the declaration has none."""
         value = self.declared.get("default")
+        if self.declared["type"] == "choice" and value is not None:
+            return self.choices[self.declared["choices"].index(value)]
         return tuple(value) if isinstance(value, list) else value
+
+    @property
+    def choices(self) -> list[Any]:
+        """Choices that are whole numbers are numbers in Python."""
+        choices = self.declared["choices"]
+        return [int(choice) for choice in choices] if all(choice.isdecimal() for choice in choices) else choices
 
     @property
     def allowed(self) -> str:

@@ -64,6 +64,28 @@ TEST_P(OperationOnDevice, SkeletonAffine) {
   expect_same("skeleton.affine", {{"input", folder_ / "in.mha"}, {"scale", "3"}, {"offset", "0.1"}}, "output", 1e-6);
 }
 
+/// Specks, a box with a hole in it, and another label.
+TEST_P(OperationOnDevice, LabelMaps) {
+  const Grid grid = Grid::centred({6, 7, 8}, {1, 1, 1});
+  std::vector<std::uint8_t> labels(6 * 7 * 8, 0);
+  for (std::size_t z = 1; z < 4; ++z)
+    for (std::size_t y = 1; y < 4; ++y)
+      for (std::size_t x = 1; x < 5; ++x) labels[(z * 7 + y) * 8 + x] = 3;
+  labels[(2 * 7 + 2) * 8 + 2] = 0;
+  labels[0] = labels[5 * 7 * 8] = labels[6 * 7 * 8 - 1] = 3;
+  labels[7] = labels[6] = 9;
+  io::write_image(folder_ / "in.nii.gz", grid, {labels.data(), grid.shape});
+  const Texts given{{"image", folder_ / "in.nii.gz"}};
+  expect_same("image.components", given, "labels", 1e-30);
+  Texts clean = given;
+  clean.insert({{"largest", "1"}, {"fill-holes", "true"}, {"connectivity", "6"}});
+  expect_same("image.clean", clean, "labels", 1e-30);
+  const std::vector<float> cleaned = values_of(folder_ / (name(GetParam()) + ".mha"));
+  EXPECT_EQ(std::ranges::count(cleaned, 3.0F), 36);
+  EXPECT_EQ(std::ranges::count(cleaned, 9.0F), 2);
+  EXPECT_EQ(cleaned[(2 * 7 + 2) * 8 + 2], 3);
+}
+
 TEST_P(OperationOnDevice, ScorePairs) {
   std::ofstream(folder_ / "pairs.txt") << "2 2\nACGTN IIII! NNNN! NNNN! ++++!\nTT 55 KK KK +5\nACGTTACG\nTTT\n"
                                        << "1 1\nA ! ~ ~ ~\nA\n";

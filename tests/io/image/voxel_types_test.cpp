@@ -107,8 +107,11 @@ TEST(Labels, NameTheVoxelThatIsNone) {
 
 TEST(Labels, OfThirtyTwoBitsAreNoTiff) {
   const Scratch scratch;
-  expect_input_error([&] { ImageWriter(scratch / "v.tif", oblique_grid({1, 2, 2}), VoxelType::uint32); },
-                     {"v.tif", "write .nii.gz"});
+  expect_input_error(
+      [&] {
+        ImageWriter(scratch / "v.tif", oblique_grid({1, 2, 2}), VoxelType::uint32);
+      },
+      {"v.tif", "write .nii.gz"});
   EXPECT_TRUE(scratch.names().empty());
 }
 

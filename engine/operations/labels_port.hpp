@@ -1,0 +1,75 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "engine/operation.hpp"
+#include "engine/operations/volume_port.hpp"
+#include "io/image/image_file.hpp"
+#include "io/output_file.hpp"
+#include "kernels/core/voxels.hpp"
+
+namespace kiban::engine {
+
+/// Where an operation reads a label map: an image file, or memory (MemoryVolume). Labels are whole numbers from 0 on;
+/// the label type is as wide as the file's or the array's integers.
+class LabelSource {
+ public:
+  /// Errors: input (see io::ImageReader; an array that is not of integers, or of signed ones with a negative, or of
+  /// signed ones on a device).
+  LabelSource(const Request& request, const std::string& port);
+
+  const Grid& grid() const { return memory_ ? memory_->grid : reader_->grid(); }
+  /// As sentences name it.
+  const std::string& name() const { return name_; }
+  VoxelType type() const { return type_; }
+  std::int64_t voxels() const { return element_count<3>(grid().shape); }
+  /// What `all` takes of the host's and of a device's memory.
+  std::size_t host_bytes() const;
+  std::size_t device_bytes(Device device) const;
+
+  /// The whole map on the stream's device, where it lies or read into memory that lasts as long as this.
+  /// Errors: input (unreadable, memory is short, a value that is no label).
+  ConstVoxelSpan all(Stream& stream);
+
+ private:
+  std::size_t bytes() const { return static_cast<std::size_t>(voxels() * bytes_of(type_)); }
+
+  std::string name_;
+  std::optional<MemoryVolume> memory_;
+  std::optional<io::ImageReader> reader_;
+  VoxelType type_ = VoxelType::uint8;
+  VoxelArray read_, there_;  ///< of a file; the same on a device
+};
+
+/// Where an operation leaves a label map: an image file, or memory. Used in this order: `room`, compute into it, `put`,
+/// `finish`, and once all outputs have their names `hand_over`.
+class LabelSink {
+ public:
+  /// Claims the output.
+  ///   largest   the widest type that the labels may need
+  ///   stream    on whose device they are computed
+  /// Errors: input (the file cannot be written; memory given for the result has another shape or no label type).
+  LabelSink(const Request& request, const std::string& port, const Grid& grid, VoxelType largest, const Stream& stream);
+
+  /// Memory of the stream's device for all labels, uninitialised: of `needed`, or of the type of the array that was
+  /// given for them.
+  VoxelSpan room(VoxelType needed);
+  /// The labels are computed: brings them to the file, or to memory. Waits for the stream. Errors: input (the disk is
+  /// full).
+  void put(Progress& progress);
+  /// What `io::commit_together` gives its name; null in memory. Errors: input (the disk is full) · Cancelled.
+  io::OutputFile* finish(Progress& progress);
+  void hand_over();
+
+ private:
+  Grid grid_;
+  Stream stream_;
+  std::shared_ptr<MemoryResult> memory_;
+  std::optional<io::ImageWriter> writer_;
+  VoxelArray labels_;      ///< on the stream's device, unless the array that was given lies there
+  VoxelSpan computed_;     ///< `labels_`, or the array that was given
+};
+
+}  // namespace kiban::engine
