@@ -17,10 +17,12 @@ namespace {
 using image::ComponentMeasure;
 
 /// Of each label the `most` largest components stay, of equal ones the first.
-void keep_largest(const std::vector<ComponentMeasure>& measures, std::int64_t most, std::vector<std::uint32_t>& label_of) {
+void keep_largest(const std::vector<ComponentMeasure>& measures, std::int64_t most,
+                  std::vector<std::uint32_t>& label_of) {
   std::vector<std::size_t> order(measures.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return measures[a].voxels > measures[b].voxels; });
+  std::ranges::stable_sort(order,
+                           [&](std::size_t a, std::size_t b) { return measures[a].voxels > measures[b].voxels; });
   std::map<std::uint32_t, std::int64_t> kept;
   for (const std::size_t k : order)
     if (label_of[k] != 0 && ++kept[label_of[k]] > most) label_of[k] = 0;
@@ -91,8 +93,8 @@ class CleanWork : public Work {
 
   /// What joins the background is what cannot part the labels: faces where labels touch across edges or corners.
   void fill_holes(Stream& stream, const VoxelSpan& cleaned) {
-    const image::Connectivity of_holes = connectivity_ == image::Connectivity::faces ? image::Connectivity::corners
-                                                                                     : image::Connectivity::faces;
+    const image::Connectivity of_holes =
+        connectivity_ == image::Connectivity::faces ? image::Connectivity::corners : image::Connectivity::faces;
     const image::Components holes(stream, cleaned, of_holes, image::Joined::background);
     const std::vector<ComponentMeasure> measures = holes.measure(stream);
     std::vector<std::uint32_t> label_of(measures.size(), 0);
@@ -125,7 +127,8 @@ Operation image_clean() {
   operation.summary = "Drops specks from a mask or a label map, keeps the largest components, and fills holes";
   operation.notes = {
       "First components smaller than smaller-than-mm3 go, then of each label all but the largest ones (of equal ones "
-      "the first in the file stays), then holes are filled: parts of the background that do not reach the border of the "
+      "the first in the file stays), then holes are filled: parts of the background that do not reach the border of "
+      "the "
       "volume. A hole takes the label around it, and stays where several labels are around it. Along an axis of one "
       "voxel there is no border: a single slice is filled as a picture.",
       "Holes are joined across faces; with connectivity 6 across corners too, since labels that touch at corners only "
@@ -137,8 +140,12 @@ Operation image_clean() {
   };
   operation.parameters = {
       connectivity_parameter(),
-      Parameter::integer("largest", "", "Components that stay of each label; 0: all").by_default(std::int64_t{0}).at_least(0),
-      Parameter::real("smaller-than-mm3", "mm3", "Components below this volume are dropped").by_default(0.0).at_least(0),
+      Parameter::integer("largest", "", "Components that stay of each label; 0: all")
+          .by_default(std::int64_t{0})
+          .at_least(0),
+      Parameter::real("smaller-than-mm3", "mm3", "Components below this volume are dropped")
+          .by_default(0.0)
+          .at_least(0),
       Parameter::flag("fill-holes", "Fill holes with the label around them"),
   };
   operation.load = [](const Request& request) { return std::make_unique<CleanWork>(request); };

@@ -70,7 +70,8 @@ Operation image_components() {
   operation.summary = "Numbers the connected components of a mask or a label map";
   operation.notes = {
       "Voxels of the same label, not 0, are one component if a path of touching voxels of that label joins them. "
-      "Components are numbered from 1 on in the order of their first voxels, as the file or array has them: the same on "
+      "Components are numbered from 1 on in the order of their first voxels, as the file or array has them: the same "
+      "on "
       "every device and with any number of threads.",
       "The result is uint8, uint16 or uint32, the smallest that holds the last number. For the largest component, or "
       "without specks: image.clean."};

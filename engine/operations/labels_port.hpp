@@ -68,8 +68,8 @@ class LabelSink {
   Stream stream_;
   std::shared_ptr<MemoryResult> memory_;
   std::optional<io::ImageWriter> writer_;
-  VoxelArray labels_;      ///< on the stream's device, unless the array that was given lies there
-  VoxelSpan computed_;     ///< `labels_`, or the array that was given
+  VoxelArray labels_;   ///< on the stream's device, unless the array that was given lies there
+  VoxelSpan computed_;  ///< `labels_`, or the array that was given
 };
 
 }  // namespace kiban::engine

@@ -4,7 +4,7 @@ namespace kiban::engine {
 
 std::vector<Operation> standard_operations() {
   return {ct_geometry(),      ct_simulate(),      ct_fdk(),      ct_fbp(),         variant_pairhmm(),
-          variant_genotype(), image_components(), image_clean(), skeleton_affine()};
+          variant_genotype(), image_components(), image_clean(), image_distance(), skeleton_affine()};
 }
 
 }  // namespace kiban::engine

@@ -17,6 +17,7 @@ Operation variant_pairhmm();
 Operation variant_genotype();
 Operation image_components();
 Operation image_clean();
+Operation image_distance();
 Operation skeleton_affine();
 
 }  // namespace kiban::engine

@@ -55,8 +55,7 @@ Components::Components(Stream& stream, const ConstVoxelSpan& labels, Connectivit
 
 std::vector<ComponentMeasure> Components::measure(Stream& stream) const {
   std::vector<ComponentMeasure> measures(state_.count);
-  if (state_.count != 0)
-    KIBAN_BACKEND_FOR(stream, measure_components)
+  if (state_.count != 0) KIBAN_BACKEND_FOR(stream, measure_components)
   (stream, problem_of(labels_, connectivity_, joined_), state_, measures);
   return measures;
 }

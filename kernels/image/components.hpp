@@ -17,8 +17,8 @@ enum class Joined { labels, background };
 /// What is known of one component.
 struct ComponentMeasure {
   std::int64_t voxels = 0;
-  std::uint32_t label = 0;       ///< of its voxels
-  bool touches_border = false;   ///< one of its voxels is at the end of an axis longer than 1
+  std::uint32_t label = 0;                           ///< of its voxels
+  bool touches_border = false;                       ///< one of its voxels is at the end of an axis longer than 1
   std::uint32_t least_label = 0, largest_label = 0;  ///< of Joined::background: of all labels that its faces touch
 };
 
@@ -37,8 +37,8 @@ struct ComponentState {
 /// elsewhere).
 /// Cost: one read of the labels for each call. Workspace: on a CPU 4 bytes for each run of equal labels along x and 12
 /// for each of two slices; on a GPU 4 bytes a voxel, 8 from 2^31 voxels on. Synchronous.
-/// Source: He, Chao, Suzuki, "A run-based two-scan labeling algorithm", IEEE Trans. Image Processing 17 (2008); on a GPU
-/// Playne and Hawick, "A new algorithm for parallel connected-component labelling on GPUs", IEEE TPDS 29 (2018).
+/// Source: He, Chao, Suzuki, "A run-based two-scan labeling algorithm", IEEE Trans. Image Processing 17 (2008); on a
+/// GPU Playne and Hawick, "A new algorithm for parallel connected-component labelling on GPUs", IEEE TPDS 29 (2018).
 class Components {
  public:
   Components(Stream& stream, const ConstVoxelSpan& labels, Connectivity connectivity, Joined joined = Joined::labels);

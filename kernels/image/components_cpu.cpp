@@ -1,11 +1,13 @@
-// Runs of equal labels along x are joined by union-find. A slab of rows is a thread's own; what touches across its first
-// rows is joined afterwards. The root of a tree is its least run, so that numbers in the order of roots are numbers in
-// the order of first voxels, whatever the slabs.
+// Runs of equal labels along x are joined by union-find. A slab of rows is a thread's own; what touches across its
+// first rows is joined afterwards. The root of a tree is its least run, so that numbers in the order of roots are
+// numbers in the order of first voxels, whatever the slabs.
 #include "kernels/image/components_cpu.hpp"
 
 #include <algorithm>
 
 #include "kernels/core/parallel.hpp"
+#include "kernels/image/components.hpp"
+#include "kernels/image/label_rows_cpu.hpp"
 
 namespace kiban::image::cpu {
 namespace {
@@ -94,7 +96,8 @@ class RecentRows {
   /// Returns the number of its runs.
   std::int64_t read_next() {
     first_run_[place(next_row_)] = next_run_;
-    const std::int64_t runs = functions_.read_row(memory(next_row_), columns_, problem_.joined, bits(next_row_));
+    const std::int64_t runs =
+        functions_.read_row(memory(next_row_), columns_, problem_.joined == Joined::background, bits(next_row_));
     ++next_row_;
     next_run_ += static_cast<Id>(runs);
     return runs;
@@ -104,9 +107,8 @@ class RecentRows {
   void join(std::int64_t row, const Neighbours& neighbours, Id* parent) {
     RowBeside beside[4];
     for (int k = 0; k < neighbours.count; ++k) beside[k] = seen(neighbours.rows[k].row, neighbours.rows[k].corners);
-    const std::int64_t count =
-        functions_.find_touches(seen(row, false), {beside, at(neighbours.count)}, neighbours.first_is_joined, columns_,
-                                touches_.data());
+    const std::int64_t count = functions_.find_touches(seen(row, false), {beside, at(neighbours.count)},
+                                                       neighbours.first_is_joined, columns_, touches_.data());
     for (std::int64_t t = 0; t < count; ++t) {
       const Touch& touch = touches_[at(t)];
       if (parent[touch.run] != parent[touch.other]) unite(parent, touch.run, touch.other);
@@ -193,8 +195,7 @@ class Finder {
       Id* const to = parents() + first;
       std::ranges::transform(slab.parent, to, [first](Id parent) { return parent + first; });
       const std::int64_t end_band = std::min(layout_.count, (s + 1) * layout_.bands_of_slab);
-      for (std::int64_t band = s * layout_.bands_of_slab; band < end_band; ++band)
-        state_.first_runs[at(band)] += first;
+      for (std::int64_t band = s * layout_.bands_of_slab; band < end_band; ++band) state_.first_runs[at(band)] += first;
       slab.first_of_last_rows += first;
       first += static_cast<Id>(slab.parent.size());
       slab.parent = {};

@@ -74,7 +74,7 @@ __global__ void __launch_bounds__(kBlock) begin_trees(const Labels<T> labels, In
 
 /// Joins a voxel with those before it that it touches, unless the voxel to its left has done so.
 template <class T, class Index>
-__global__ void __launch_bounds__(kBlock) join_trees(const Labels<T> labels, int connectivity, Index* parent) {
+__global__ void __launch_bounds__(kBlock, 4) join_trees(const Labels<T> labels, int connectivity, Index* parent) {
   const std::int64_t at = thread_number();
   if (at >= labels.size()) return;
   const T label = labels.values[at];
@@ -82,6 +82,7 @@ __global__ void __launch_bounds__(kBlock) join_trees(const Labels<T> labels, int
   const std::int64_t x = at % labels.nx, y = at / labels.nx % labels.ny, z = at / labels.nx / labels.ny;
   const bool goes_on = labels.goes_on(at);
   if (goes_on && threadIdx.x % kWarp == 0) unite(parent, static_cast<Index>(at), static_cast<Index>(at - 1));
+#pragma unroll 1
   for (int row = 0; row < 4; ++row) {  // y - 1 of this slice; y - 1, y, y + 1 of the one before
     const int dz = row == 0 ? 0 : -1, dy = row == 0 ? -1 : row - 2;
     const bool is_diagonal = dz != 0 && dy != 0;

@@ -3,7 +3,9 @@
 #include <cstring>
 
 #include "kernels/core/parallel.hpp"
+#include "kernels/image/components.hpp"
 #include "kernels/image/components_cpu.hpp"
+#include "kernels/image/label_rows_cpu.hpp"
 
 namespace kiban::image::cpu {
 namespace {
@@ -25,7 +27,7 @@ void for_each_row(Stream& stream, const ComponentProblem& problem, const Compone
       const std::int64_t end_row = std::min(bands.rows, (band + 1) * bands.rows_of_band);
       for (std::int64_t row = band * bands.rows_of_band; row < end_row; ++row) {
         const auto* labels = static_cast<const char*>(problem.labels.data()) + row * row_bytes;
-        const std::int64_t count = find_runs(labels, bands.columns, problem.joined, runs.data());
+        const std::int64_t count = find_runs(labels, bands.columns, problem.joined == Joined::background, runs.data());
         if (!value_of.empty())
           std::transform(number, number + count, looked_up.begin(), [&](std::uint32_t n) { return value_of[n - 1]; });
         body(row, runs.data(), value_of.empty() ? number : looked_up.data(), count);
@@ -97,7 +99,8 @@ void find_surroundings(Stream& stream, const ComponentProblem& problem, const Co
                      ComponentMeasure& measure = measures[numbers[r] - 1];
                      if (measure.touches_border) continue;
                      surroundings.each(row, runs[r], [&](std::uint32_t label) {
-                       atomically(measure.least_label, [&](std::uint32_t old) { return old ? std::min(old, label) : label; });
+                       atomically(measure.least_label,
+                                  [&](std::uint32_t old) { return old ? std::min(old, label) : label; });
                        atomically(measure.largest_label, [&](std::uint32_t old) { return std::max(old, label); });
                      });
                    }

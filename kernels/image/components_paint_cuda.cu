@@ -70,9 +70,8 @@ __global__ void __launch_bounds__(kBlock) find_surroundings(const Numbered<T> vo
 
 /// In place of the labels each thread reads its voxel before it writes it.
 template <class T>
-__global__ void __launch_bounds__(kBlock)
-    paint(std::int64_t voxels, const std::uint32_t* numbers, const std::uint32_t* value_of, const T* others,
-          T* values) {
+__global__ void __launch_bounds__(kBlock) paint(std::int64_t voxels, const std::uint32_t* numbers,
+                                                const std::uint32_t* value_of, const T* others, T* values) {
   const std::int64_t at = thread_number();
   if (at >= voxels) return;
   const std::uint32_t number = numbers[at];
@@ -118,8 +117,8 @@ void paint_components(Stream& stream, const ComponentProblem& problem, const Com
     const bool others_stay = problem.joined == Joined::background && !value_of.empty();
     const T* const others = others_stay ? problem.labels.as<T>().on(device).data : nullptr;
     gpu::launch(stream, gpu::blocks_for(values.size(), kBlock), kBlock, &paint<T>, values.size(),
-                state.numbers.span().on(device).data,
-                value_of.empty() ? nullptr : table.span().on(device).data, others, values.as<T>().on(device).data);
+                state.numbers.span().on(device).data, value_of.empty() ? nullptr : table.span().on(device).data, others,
+                values.as<T>().on(device).data);
   });
   stream.synchronize();  // the table goes away
 }

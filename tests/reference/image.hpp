@@ -14,4 +14,10 @@ namespace kiban::reference {
 std::vector<std::uint32_t> components(const std::vector<std::uint32_t>& labels, const Shape<3>& shape, int connectivity,
                                       bool of_background = false);
 
+/// mm from each voxel to the nearest of another kind, as image::distance defines it: every pair of voxels.
+///   labels_apart   kinds are labels; else whether a label is 0
+///   is_signed      the background has distances too, and objects negative ones
+std::vector<double> distances(const std::vector<std::uint32_t>& labels, const Shape<3>& shape, const Vec3& spacing_mm,
+                              bool labels_apart, bool is_signed);
+
 }  // namespace kiban::reference

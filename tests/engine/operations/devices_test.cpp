@@ -77,6 +77,9 @@ TEST_P(OperationOnDevice, LabelMaps) {
   io::write_image(folder_ / "in.nii.gz", grid, {labels.data(), grid.shape});
   const Texts given{{"image", folder_ / "in.nii.gz"}};
   expect_same("image.components", given, "labels", 1e-30);
+  Texts distance = given;
+  distance.insert({{"labels-apart", "true"}});
+  expect_same("image.distance", distance, "distances", 1e-7);
   Texts clean = given;
   clean.insert({{"largest", "1"}, {"fill-holes", "true"}, {"connectivity", "6"}});
   expect_same("image.clean", clean, "labels", 1e-30);

@@ -45,8 +45,18 @@ std::vector<Map> maps() {
   };
   add("one voxel", {1, 1, 1}, {3});
   add("one empty voxel", {1, 1, 1}, {0});
-  for (const Shape<3>& shape : {Shape<3>{1, 1, 70}, {1, 70, 1}, {70, 1, 1}, {1, 9, 40}, {9, 1, 40}, {9, 40, 1},
-                                {5, 6, 7}, {4, 5, 33}, {7, 3, 64}, {3, 4, 129}, {30, 2, 2}, {2, 31, 17}})
+  for (const Shape<3>& shape : {Shape<3>{1, 1, 70},
+                                {1, 70, 1},
+                                {70, 1, 1},
+                                {1, 9, 40},
+                                {9, 1, 40},
+                                {9, 40, 1},
+                                {5, 6, 7},
+                                {4, 5, 33},
+                                {7, 3, 64},
+                                {3, 4, 129},
+                                {30, 2, 2},
+                                {2, 31, 17}})
     for (const double filled : {0.15, 0.5, 0.9})
       for (const unsigned count : {1u, 3u})
         add("random", shape, test::random_labels(shape, count, filled, static_cast<std::uint32_t>(all.size())));
@@ -77,8 +87,8 @@ TEST_P(ComponentsTest, AreThoseOfAFloodFill) {
   for (const Map& map : maps())
     for (const Connectivity connectivity : kConnectivities)
       for (const Joined joined : {Joined::labels, Joined::background}) {
-        const Labels truth = reference::components(map.labels, map.shape, static_cast<int>(connectivity),
-                                                   joined == Joined::background);
+        const Labels truth =
+            reference::components(map.labels, map.shape, static_cast<int>(connectivity), joined == Joined::background);
         for (const VoxelType type : kTypes) {
           if (!fits(map, type)) continue;
           const VoxelArray labels = test::to_device(stream_, map.labels, type, map.shape);

@@ -122,6 +122,9 @@ T __ldg(const T* at) {
   return *at;
 }
 
+inline int __clz(int value) { return __builtin_clz(static_cast<unsigned>(value) | 1) + (value == 0); }
+inline int __ffs(int value) { return __builtin_ffs(value); }
+
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline float __fdividef(float x, float y) { return x / y; }
 inline int __float2int_rd(float x) { return static_cast<int>(std::floor(x)); }

@@ -1,6 +1,6 @@
 // Rows of labels to runs and back, as many voxels at a time as a vector has lanes.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/image/components_rows_cpu.cpp"
+#define HWY_TARGET_INCLUDE "kernels/image/label_rows_cpu.cpp"
 #include <hwy/foreach_target.h>
 // foreach_target comes first: it includes this file once more for each instruction set.
 #include <hwy/highway.h>
@@ -9,7 +9,7 @@
 #include <bit>
 #include <cstring>
 
-#include "kernels/image/components_cpu.hpp"
+#include "kernels/image/label_rows_cpu.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace kiban::image::cpu::HWY_NAMESPACE {
@@ -62,17 +62,18 @@ HWY_ATTR HWY_INLINE std::uint64_t equal_to_before(const T* row, const T* other, 
 }
 
 template <class T>
-HWY_ATTR std::int64_t read_row_of(const void* row_memory, std::int64_t columns, Joined joined, const RowBits& bits) {
+HWY_ATTR std::int64_t read_row_of(const void* row_memory, std::int64_t columns, bool of_background,
+                                  const RowBits& bits) {
   const T* const row = static_cast<const T*>(row_memory);
   std::uint32_t runs = 0;
   for (std::int64_t begin = 0; begin < columns; begin += kWord) {
     const std::int64_t word = begin / kWord, count = std::min(kWord, columns - begin);
     const std::uint64_t valid = ~std::uint64_t{0} >> (kWord - count);
-    const std::uint64_t zeros =
-        word_of(row + begin, row + begin, count, begin, 0,
-                [](auto a, auto) HWY_ATTR { return hn::Eq(a, hn::Zero(hn::DFromV<decltype(a)>())); });
+    const std::uint64_t zeros = word_of(row + begin, row + begin, count, begin, 0, [](auto a, auto) HWY_ATTR {
+      return hn::Eq(a, hn::Zero(hn::DFromV<decltype(a)>()));
+    });
     bits.changes[word] = ~equal_to_before(row, row, begin, count, columns) & valid;
-    bits.counted[word] = joined == Joined::background ? zeros : ~zeros & valid;
+    bits.counted[word] = of_background ? zeros : ~zeros & valid;
     bits.runs_before[word] = runs;
     runs += static_cast<std::uint32_t>(std::popcount(bits.changes[word] & bits.counted[word]));
   }
@@ -123,7 +124,8 @@ HWY_ATTR std::int64_t find_touches_of(const RowBeside& row, std::span<const RowB
       carried[k] = apart >> (kWord - 1);
       if (k == 0 && first_is_joined) joined = same;
       const std::uint64_t after = both ? both & counted & equal_to_before(labels, others, begin, count, columns) : 0;
-      const std::uint64_t ahead = both ? both & other_counted & equal_to_before(others, labels, begin, count, columns) : 0;
+      const std::uint64_t ahead =
+          both ? both & other_counted & equal_to_before(others, labels, begin, count, columns) : 0;
       if ((first | after | ahead) == 0) continue;
       next = write_touches(first, row, other, word, 0, 0, next);
       next = write_touches(after, row, other, word, 0, 1, next);
@@ -135,9 +137,8 @@ HWY_ATTR std::int64_t find_touches_of(const RowBeside& row, std::span<const RowB
 
 /// A run is written whether it counts or not, and then counted or not: no branch to be guessed.
 template <class T>
-HWY_ATTR std::int64_t find_runs_of(const void* row_memory, std::int64_t columns, Joined joined, Run* runs) {
+HWY_ATTR std::int64_t find_runs_of(const void* row_memory, std::int64_t columns, bool of_background, Run* runs) {
   const T* const row = static_cast<const T*>(row_memory);
-  const bool of_background = joined == Joined::background;
   std::int64_t found = 0;
   std::uint32_t run_begin = 0;
   T label = row[0];
@@ -187,7 +188,9 @@ HWY_ATTR void paint_runs_of(const Run* runs, const std::uint32_t* value_of_run, 
 }
 
 RowFunctions row_functions_of(VoxelType type) {
-  return with_label_type(type, []<class T>() { return RowFunctions{&read_row_of<T>, &find_touches_of<T>, &find_runs_of<T>, &paint_runs_of<T>}; });
+  return with_label_type(type, []<class T>() {
+    return RowFunctions{&read_row_of<T>, &find_touches_of<T>, &find_runs_of<T>, &paint_runs_of<T>};
+  });
 }
 
 }  // namespace kiban::image::cpu::HWY_NAMESPACE
