@@ -106,8 +106,12 @@ std::string to_string(PortKind kind) {
       return "volume";
     case PortKind::projections:
       return "projections";
+    case PortKind::image:
+      return "image";
     case PortKind::labels:
       return "labels";
+    case PortKind::report:
+      return "report";
     case PortKind::geometry:
       return "geometry";
     case PortKind::scan:

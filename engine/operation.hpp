@@ -24,7 +24,9 @@ enum class PortDirection { in, out };
 enum class PortKind {
   volume,
   projections,
+  image,
   labels,
+  report,
   geometry,
   scan,
   preview,

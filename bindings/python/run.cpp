@@ -14,6 +14,7 @@
 #include "bindings/python/geometry.hpp"
 #include "bindings/python/json_value.hpp"
 #include "engine/operations/pairs_port.hpp"
+#include "engine/operations/report_port.hpp"
 #include "engine/operations/scan_port.hpp"
 #include "engine/operations/standard.hpp"
 #include "engine/operations/volume_port.hpp"
@@ -122,6 +123,8 @@ class Call {
       made[name.c_str()] = nb::make_tuple(array, place[0], place[1], place[2]);
     }
     for (auto& [name, likelihoods] : likelihoods_) made[name.c_str()] = array_of(std::move(likelihoods->values));
+    for (const auto& [name, report] : reports_)
+      made[name.c_str()] = nb::module_::import_("json").attr("loads")(report->document.dump());
     for (const auto& [name, geometry] : geometries_) made[name.c_str()] = nb::cast(Geometry{std::move(*geometry)});
     return made;
   }
@@ -226,6 +229,10 @@ class Call {
       auto geometry = std::make_shared<engine::ScanGeometry>();
       request_.ports[port.name] = Binding::memory(geometry);
       geometries_[port.name] = std::move(geometry);
+    } else if (port.kind == PortKind::report) {
+      auto report = std::make_shared<engine::MemoryReport>();
+      request_.ports[port.name] = Binding::memory(report);
+      reports_[port.name] = std::move(report);
     } else if (port.kind == PortKind::likelihoods) {
       auto likelihoods = std::make_shared<engine::MemoryLikelihoods>();
       request_.ports[port.name] = Binding::memory(likelihoods);
@@ -264,6 +271,7 @@ class Call {
   std::map<std::string, Result> volumes_;
   std::map<std::string, std::shared_ptr<engine::ScanGeometry>> geometries_;
   std::map<std::string, std::shared_ptr<engine::MemoryLikelihoods>> likelihoods_;
+  std::map<std::string, std::shared_ptr<engine::MemoryReport>> reports_;
   std::vector<std::size_t> region_shape_;
 };
 

@@ -24,11 +24,13 @@ std::vector<std::filesystem::path> files_behind(PortKind kind, const std::filesy
   switch (kind) {
     case PortKind::volume:
     case PortKind::projections:
+    case PortKind::image:
     case PortKind::labels:
       return io::image_files(path);
     case PortKind::geometry:
     case PortKind::scan:
     case PortKind::preview:
+    case PortKind::report:
     case PortKind::pairs:
     case PortKind::likelihoods:
     case PortKind::variants:

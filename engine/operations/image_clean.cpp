@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "engine/operations/components_parameters.hpp"
-#include "engine/operations/labels_port.hpp"
 #include "engine/operations/standard.hpp"
+#include "engine/operations/voxels_port.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/image/components.hpp"
 
@@ -112,7 +112,7 @@ class CleanWork : public Work {
 
   Request request_;
   image::Connectivity connectivity_;
-  LabelSource input_;
+  VoxelSource input_;
   double voxel_mm3_ = 1;
   std::optional<LabelSink> output_;
   std::int64_t kept_ = 0, dropped_ = 0, holes_ = 0;

@@ -3,8 +3,8 @@
 #include <optional>
 
 #include "engine/operations/components_parameters.hpp"
-#include "engine/operations/labels_port.hpp"
 #include "engine/operations/standard.hpp"
+#include "engine/operations/voxels_port.hpp"
 #include "kernels/image/components.hpp"
 
 namespace kiban::engine {
@@ -47,7 +47,7 @@ class ComponentsWork : public Work {
  private:
   Request request_;
   image::Connectivity connectivity_;
-  LabelSource input_;
+  VoxelSource input_;
   std::optional<LabelSink> output_;
   std::uint32_t count_ = 0;
 };

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <optional>
 
-#include "engine/operations/labels_port.hpp"
 #include "engine/operations/standard.hpp"
 #include "engine/operations/volume_port.hpp"
+#include "engine/operations/voxels_port.hpp"
 #include "kernels/image/distance.hpp"
 
 namespace kiban::engine {
@@ -47,7 +47,7 @@ class DistanceWork : public Work {
 
   Request request_;
   image::DistanceRule rule_;
-  LabelSource input_;
+  VoxelSource input_;
   std::optional<VolumeSink> output_;
 };
 
@@ -58,7 +58,8 @@ Operation image_distance() {
   operation.name = "image.distance";
   operation.summary = "Exact Euclidean distances in mm within a mask or a label map";
   operation.notes = {
-      "A voxel's distance is that from its centre to the nearest centre of a voxel of another kind, with the spacing of "
+      "A voxel's distance is that from its centre to the nearest centre of a voxel of another kind, with the spacing "
+      "of "
       "the volume. Kinds are object and background; with labels-apart each label is a kind. The background is 0, and "
       "with signed its distances are positive and those of objects negative. Nothing lies outside of the volume: where "
       "there is no other kind, the distance is infinite.",

@@ -3,8 +3,9 @@
 namespace kiban::engine {
 
 std::vector<Operation> standard_operations() {
-  return {ct_geometry(),      ct_simulate(),      ct_fdk(),      ct_fbp(),         variant_pairhmm(),
-          variant_genotype(), image_components(), image_clean(), image_distance(), skeleton_affine()};
+  return {ct_geometry(),      ct_simulate(),      ct_fdk(),         ct_fbp(),         variant_pairhmm(),
+          variant_genotype(), image_components(), image_clean(),    image_distance(), image_statistics(),
+          image_threshold(),  image_otsu(),       skeleton_affine()};
 }
 
 }  // namespace kiban::engine

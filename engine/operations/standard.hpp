@@ -18,6 +18,9 @@ Operation variant_genotype();
 Operation image_components();
 Operation image_clean();
 Operation image_distance();
+Operation image_statistics();
+Operation image_threshold();
+Operation image_otsu();
 Operation skeleton_affine();
 
 }  // namespace kiban::engine

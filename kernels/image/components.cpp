@@ -60,6 +60,19 @@ std::vector<ComponentMeasure> Components::measure(Stream& stream) const {
   return measures;
 }
 
+std::vector<std::uint32_t> Components::marked(Stream& stream, Span<const std::uint8_t, 3> marks) const {
+  if (marks.shape() != labels_.shape()) throw Error(ErrorCode::internal, "components are marked in another shape");
+  if (marks.device() != labels_.device())
+    throw Error(ErrorCode::device,
+                "memory of " + name(marks.device()) + " was handed to work on " + name(labels_.device()));
+  std::vector<std::uint32_t> marked(state_.count);
+  if (state_.count == 0) return marked;
+  const ComponentProblem problem = problem_of(labels_, connectivity_, joined_);
+  const ConstVoxelSpan seen(marks.on(marks.device()).data, problem.labels.shape(), marks.device());
+  KIBAN_BACKEND_FOR(stream, find_marked_components)(stream, problem, state_, seen, marked);
+  return marked;
+}
+
 void Components::number(Stream& stream, const VoxelSpan& numbers) const {
   require_like(numbers, labels_);
   require_held(state_.count, numbers.type(), "component");

@@ -48,6 +48,11 @@ class Components {
   /// Of component k in place k - 1.
   std::vector<ComponentMeasure> measure(Stream& stream) const;
 
+  /// For each component, in place k - 1, whether one of its voxels is marked: 1 or 0.
+  ///   marks [z,y,x]   not 0 where marked
+  /// Errors: internal (another shape) · device.
+  std::vector<std::uint32_t> marked(Stream& stream, Span<const std::uint8_t, 3> marks) const;
+
   /// numbers[z,y,x] = component of the voxel, 0 for the rest.
   ///   numbers [z,y,x]   uint8, uint16 or uint32, all voxels are written
   /// Errors: input (`count` is more than the type holds) · internal (another shape) · device.
@@ -78,6 +83,8 @@ struct ComponentProblem {
 KIBAN_BACKENDS(find_components, Stream& stream, const ComponentProblem& problem, ComponentState& state)
 KIBAN_BACKENDS(measure_components, Stream& stream, const ComponentProblem& problem, const ComponentState& state,
                std::vector<ComponentMeasure>& measures)
+KIBAN_BACKENDS(find_marked_components, Stream& stream, const ComponentProblem& problem, const ComponentState& state,
+               const ConstVoxelSpan& marks, std::vector<std::uint32_t>& marked)
 KIBAN_BACKENDS(paint_components, Stream& stream, const ComponentProblem& problem, const ComponentState& state,
                std::span<const std::uint32_t> value_of, const VoxelSpan& values)
 

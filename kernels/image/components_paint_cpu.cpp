@@ -116,6 +116,21 @@ void measure_components(Stream& stream, const ComponentProblem& problem, const C
   if (problem.joined == Joined::background) find_surroundings(stream, problem, state, measures);
 }
 
+void find_marked_components(Stream& stream, const ComponentProblem& problem, const ComponentState& state,
+                            const ConstVoxelSpan& marks, std::vector<std::uint32_t>& marked) {
+  const auto* const mark = static_cast<const std::uint8_t*>(marks.data());
+  const std::int64_t columns = marks.extent(2);
+  for_each_row(stream, problem, state, {},
+               [&](std::int64_t row, const Run* runs, const std::uint32_t* numbers, std::int64_t count) {
+                 for (std::int64_t r = 0; r < count; ++r) {
+                   const std::uint8_t* const line = mark + row * columns;
+                   const auto is_set = [](std::uint8_t value) { return value != 0; };
+                   if (std::any_of(line + runs[r].begin, line + runs[r].end, is_set))
+                     std::atomic_ref(marked[numbers[r] - 1]).store(1, std::memory_order_relaxed);
+                 }
+               });
+}
+
 void paint_components(Stream& stream, const ComponentProblem& problem, const ComponentState& state,
                       std::span<const std::uint32_t> value_of, const VoxelSpan& values) {
   const auto paint_runs = row_functions(values.type()).paint_runs;

@@ -68,6 +68,12 @@ __global__ void __launch_bounds__(kBlock) find_surroundings(const Numbered<T> vo
     }
 }
 
+__global__ void __launch_bounds__(kBlock)
+    mark(std::int64_t voxels, const std::uint32_t* numbers, const std::uint8_t* marks, std::uint32_t* marked) {
+  const std::int64_t at = thread_number();
+  if (at < voxels && numbers[at] != 0 && marks[at] != 0) marked[numbers[at] - 1] = 1;  // all write the same
+}
+
 /// In place of the labels each thread reads its voxel before it writes it.
 template <class T>
 __global__ void __launch_bounds__(kBlock) paint(std::int64_t voxels, const std::uint32_t* numbers,
@@ -104,6 +110,19 @@ void measure_components(Stream& stream, const ComponentProblem& problem, const C
   for (std::size_t k = 0; k < counts.size(); ++k)
     measures[k] = {static_cast<std::int64_t>(counts[k].voxels), counts[k].label, counts[k].touches_border != 0,
                    counts[k].largest_label ? counts[k].least_label : 0, counts[k].largest_label};
+}
+
+void find_marked_components(Stream& stream, const ComponentProblem&, const ComponentState& state,
+                            const ConstVoxelSpan& marks, std::vector<std::uint32_t>& marked) {
+  const Device device = stream.device();
+  const Shape<1> shape{static_cast<std::int64_t>(marked.size())};
+  Array<std::uint32_t, 1> there(shape, device);
+  zero(stream, there.span());
+  gpu::launch(stream, gpu::blocks_for(marks.size(), kBlock), kBlock, &mark, marks.size(),
+              state.numbers.span().on(device).data, marks.as<std::uint8_t>().on(device).data,
+              there.span().on(device).data);
+  copy(stream, std::as_const(there).span(), Span<std::uint32_t, 1>(marked.data(), shape));
+  stream.synchronize();
 }
 
 void paint_components(Stream& stream, const ComponentProblem& problem, const ComponentState& state,

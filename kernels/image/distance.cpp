@@ -12,7 +12,8 @@ void distance(Stream& stream, const ConstVoxelSpan& labels, const Vec3& spacing_
     throw Error(ErrorCode::internal, "distances are written to an array of another shape than the labels");
   for (const std::int64_t extent : labels.shape())
     if (extent > std::int64_t{1} << 24)
-      throw Error(ErrorCode::input, "an axis has more than 16777216 voxels, which single precision does not tell apart");
+      throw Error(ErrorCode::input,
+                  "an axis has more than 16777216 voxels, which single precision does not tell apart");
   for (const double spacing : spacing_mm)
     if (!(spacing > 0) || !std::isfinite(spacing) || !std::isfinite(static_cast<float>(spacing)))
       throw Error(ErrorCode::input, "a spacing is not above 0 or not finite; correct it");

@@ -31,7 +31,7 @@ struct Columns {
   std::int64_t count, length, stride;
   float step;
   DistanceRule rule;
-  bool is_last;     ///< write distances in mm instead of squares
+  bool is_last;  ///< write distances in mm instead of squares
   float unit_mm;
 };
 
@@ -39,7 +39,7 @@ struct Columns {
 struct Envelope {
   std::vector<float> height, from, wall;  ///< from: where it begins to be the lowest; wall: the voxel of another kind
                                           ///< before the run
-  std::vector<std::int32_t> left;   ///< place in these arrays of the one before it, or -1
+  std::vector<std::int32_t> left;         ///< place in these arrays of the one before it, or -1
   std::vector<std::uint32_t> kind;
 };
 
@@ -74,7 +74,8 @@ void measure_runs_of(const Run* runs, std::int64_t count, std::int64_t columns, 
     for (; begin < end; ++begin) squares[begin] = single(begin);
   };
   const auto zero = [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
-    fill(begin, end, [&](std::int64_t) HWY_ATTR { return hn::Zero(d); }, [](std::int64_t) { return 0.0F; });
+    fill(
+        begin, end, [&](std::int64_t) HWY_ATTR { return hn::Zero(d); }, [](std::int64_t) { return 0.0F; });
   };
   std::int64_t done = 0;
   for (std::int64_t r = 0; r < count; ++r) {
@@ -120,7 +121,8 @@ HWY_ATTR void gather_columns(const Columns& columns, Envelope& envelope) {
   const T* const labels = static_cast<const T*>(columns.labels);
   if (columns.count == lanes) {
     for (std::int64_t j = 0; j < columns.length; ++j) {
-      hn::StoreU(hn::LoadU(d, columns.squares + j * columns.stride), d, &envelope.height[static_cast<std::size_t>(j * lanes)]);
+      hn::StoreU(hn::LoadU(d, columns.squares + j * columns.stride), d,
+                 &envelope.height[static_cast<std::size_t>(j * lanes)]);
       hn::StoreU(kinds_at(labels + j * columns.stride, columns.rule.labels_apart), dk,
                  &envelope.kind[static_cast<std::size_t>(j * lanes)]);
     }
@@ -178,8 +180,7 @@ HWY_ATTR hn::Vec<Ints> build_envelope(const Columns& columns, Envelope& envelope
       top_from = hn::IfThenElse(covered, hn::GatherIndex(d, from, next), top_from);
     }
     const auto reach = hn::Mul(two_squares, hn::Sub(place, top_place));
-    const auto crossing =
-        hn::MulAdd(half, hn::Add(place, top_place), hn::Div(hn::Sub(own, top_height), reach));
+    const auto crossing = hn::MulAdd(half, hn::Add(place, top_place), hn::Div(hn::Sub(own, top_height), reach));
     const auto is_first = hn::RebindMask(d, hn::Eq(top, before_run));
     top_from = hn::IfThenElse(is_first, run_from, crossing);
     hn::StoreU(wall, d, envelope.wall.data() + j * lanes);
@@ -236,8 +237,8 @@ HWY_ATTR void read_envelope(const Columns& columns, const Envelope& envelope, hn
       top_from = hn::IfThenElse(later, hn::GatherIndex(d, from, next), top_from);
     }
     const auto to_site = hn::Mul(hn::Sub(place, top_place), step);
-    const auto to_wall = hn::Mul(
-        hn::Min(hn::Sub(wall, place), hn::Sub(place, hn::LoadU(d, envelope.wall.data() + j * lanes))), step);
+    const auto to_wall =
+        hn::Mul(hn::Min(hn::Sub(wall, place), hn::Sub(place, hn::LoadU(d, envelope.wall.data() + j * lanes))), step);
     auto square = hn::Min(hn::MulAdd(to_site, to_site, top_height), hn::Mul(to_wall, to_wall));
     square = columns.is_last ? distance_of(columns, square, kind) : hn::Min(square, hn::Set(d, kFarSquare));
     float* const target = columns.squares + j * columns.stride;
@@ -350,10 +351,10 @@ class Measurement {
 
   void measure(std::int64_t first, std::int64_t count, std::int64_t length, std::int64_t stride, std::size_t axis,
                Envelope& envelope) const {
-    functions_.measure_columns({static_cast<const char*>(problem_.labels.data()) + first * label_bytes_,
-                                squares_.data + first, count, length, stride, problem_.step[axis], problem_.rule,
-                                axis == 2, problem_.unit_mm},
-                               envelope);
+    functions_.measure_columns(
+        {static_cast<const char*>(problem_.labels.data()) + first * label_bytes_, squares_.data + first, count, length,
+         stride, problem_.step[axis], problem_.rule, axis == 2, problem_.unit_mm},
+        envelope);
   }
 
   const DistanceProblem& problem_;

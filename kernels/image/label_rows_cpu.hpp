@@ -13,8 +13,8 @@ struct Run {
 
 /// A row of labels, 64 voxels a word: bit x % 64 of word x / 64 is voxel x.
 struct RowBits {
-  std::uint64_t* changes;     ///< another label than the voxel before, or the first of the row
-  std::uint64_t* counted;     ///< of a run that counts
+  std::uint64_t* changes;      ///< another label than the voxel before, or the first of the row
+  std::uint64_t* counted;      ///< of a run that counts
   std::uint32_t* runs_before;  ///< runs that count and begin in earlier words
 };
 

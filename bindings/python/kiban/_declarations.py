@@ -14,11 +14,13 @@ from . import _kiban
 RUN_OPTIONS = ("device", "threads", "progress")
 QUEUE_OPTIONS = ("priority", "key", "after", "timeout_s", "submitter", "tags")
 
-_PORT_TYPES = {"volume": "VolumeLike", "projections": "VolumeLike", "labels": "VolumeLike", "geometry": "GeometryLike", "scan": "ScanLike",
+_PORT_TYPES = {"volume": "VolumeLike", "projections": "VolumeLike", "image": "VolumeLike", "labels": "VolumeLike",
+               "geometry": "GeometryLike", "scan": "ScanLike",
                "pairs": "PairsLike", "reads": "Path", "reference": "Path", "variants": "Path", "regions": "Path"}
 _PORT_WORDS = {
     "volume": "Volume, array [z,y,x], or path",
     "projections": "Volume, array [view,row,column], or path",
+    "image": "Volume or array [z,y,x] of float32 or integers of up to 32 bits, or path",
     "labels": "Volume or array [z,y,x] of uint8, uint16 or uint32, or path",
     "geometry": "Geometry, or path",
     "scan": "dict of counts, flats, darks, angles_deg (arrays), or path",
@@ -29,7 +31,7 @@ _PORT_WORDS = {
     "regions": "path",
 }
 _RESULT_TYPES = {"volume": "Volume", "projections": "Volume", "labels": "Volume", "geometry": "Geometry",
-                 "likelihoods": "numpy.ndarray"}
+                 "likelihoods": "numpy.ndarray", "report": "Report"}
 _PARAMETER_TYPES = {
     "integer": "int",
     "real": "float",

@@ -41,12 +41,21 @@ void expect_near(const std::vector<float>& found, const std::vector<double>& tru
 /// Flat and long ones, around a vector's width; sparse and dense, one label and several.
 TEST_P(DistanceTest, IsThatOfTheNearestOfAllPairs) {
   std::uint32_t seed = 0;
-  for (const Shape<3>& shape : {Shape<3>{1, 1, 1}, {1, 1, 50}, {1, 50, 1}, {50, 1, 1}, {1, 12, 17}, {9, 1, 33}, {6, 7, 8},
-                                {5, 9, 16}, {11, 4, 19}, {3, 20, 31}})
+  for (const Shape<3>& shape : {Shape<3>{1, 1, 1},
+                                {1, 1, 50},
+                                {1, 50, 1},
+                                {50, 1, 1},
+                                {1, 12, 17},
+                                {9, 1, 33},
+                                {6, 7, 8},
+                                {5, 9, 16},
+                                {11, 4, 19},
+                                {3, 20, 31}})
     for (const double filled : {0.02, 0.5, 0.97})
       for (const Vec3& spacing : {Vec3{1, 1, 1}, Vec3{0.7, 1.3, 2.9}, Vec3{5, 0.25, 1}})
         for (const DistanceRule& rule : kRules) {
-          const Labels labels = ++seed % 2 ? test::random_labels(shape, 3, filled, seed) : test::blobs(shape, 3, 4, seed);
+          const Labels labels =
+              ++seed % 2 ? test::random_labels(shape, 3, filled, seed) : test::blobs(shape, 3, 4, seed);
           const std::vector<double> truth =
               reference::distances(labels, shape, spacing, rule.labels_apart, rule.is_signed);
           const VoxelType type = seed % 3 == 0   ? VoxelType::uint8

@@ -122,6 +122,7 @@ T __ldg(const T* at) {
   return *at;
 }
 
+inline unsigned __float_as_uint(float value) { return static_cast<unsigned>(cudasim::pack(value)); }
 inline int __clz(int value) { return __builtin_clz(static_cast<unsigned>(value) | 1) + (value == 0); }
 inline int __ffs(int value) { return __builtin_ffs(value); }
 

@@ -12,24 +12,31 @@
 
 namespace kiban::engine {
 
-/// Where an operation reads a label map: an image file, or memory (MemoryVolume). Labels are whole numbers from 0 on;
-/// the label type is as wide as the file's or the array's integers.
-class LabelSource {
+/// What an operation makes of a file's or an array's numbers.
+enum class VoxelUse {
+  labels,  ///< whole numbers from 0 on, of a label type as wide as the file's or the array's integers
+  values,  ///< of the type that they have; 64-bit ones of a file become float32
+};
+
+/// Where an operation reads a whole volume of any VoxelType: an image file, or memory (MemoryVolume).
+class VoxelSource {
  public:
-  /// Errors: input (see io::ImageReader; an array that is not of integers, or of signed ones with a negative, or of
-  /// signed ones on a device).
-  LabelSource(const Request& request, const std::string& port);
+  /// Errors: input (see io::ImageReader; as labels, an array that is not of integers, or of signed ones with a
+  /// negative, or of signed ones on a device).
+  VoxelSource(const Request& request, const std::string& port, VoxelUse use = VoxelUse::labels);
 
   const Grid& grid() const { return memory_ ? memory_->grid : reader_->grid(); }
   /// As sentences name it.
   const std::string& name() const { return name_; }
+  /// False for an array without a place in space.
+  bool placed() const { return !memory_ || memory_->placed; }
   VoxelType type() const { return type_; }
   std::int64_t voxels() const { return element_count<3>(grid().shape); }
   /// What `all` takes of the host's and of a device's memory.
   std::size_t host_bytes() const;
   std::size_t device_bytes(Device device) const;
 
-  /// The whole map on the stream's device, where it lies or read into memory that lasts as long as this.
+  /// The whole volume on the stream's device, where it lies or read into memory that lasts as long as this.
   /// Errors: input (unreadable, memory is short, a value that is no label).
   ConstVoxelSpan all(Stream& stream);
 
@@ -42,6 +49,10 @@ class LabelSource {
   VoxelType type_ = VoxelType::uint8;
   VoxelArray read_, there_;  ///< of a file; the same on a device
 };
+
+/// Errors: input (two volumes do not lie on one grid: another shape, or places that differ by more than 1e-3 of a
+/// voxel; names both). An array without a place lies where the other does.
+void require_same_grid(const VoxelSource& one, const VoxelSource& other);
 
 /// Where an operation leaves a label map: an image file, or memory. Used in this order: `room`, compute into it, `put`,
 /// `finish`, and once all outputs have their names `hand_over`.

@@ -1,4 +1,4 @@
-#include "engine/operations/labels_port.hpp"
+#include "engine/operations/voxels_port.hpp"
 
 #include <fmt/format.h>
 
@@ -50,31 +50,53 @@ ConstVoxelSpan as_labels(const ConstVoxelSpan& given, const std::string& name) {
 
 }  // namespace
 
-LabelSource::LabelSource(const Request& request, const std::string& port) : name_(request.described(port)) {
+VoxelSource::VoxelSource(const Request& request, const std::string& port, VoxelUse use)
+    : name_(request.described(port)) {
   if (request.in_memory(port)) {
     memory_ = request.object<MemoryVolume>(port);
-    memory_->values = as_labels(memory_->values, port);
+    if (use == VoxelUse::labels) memory_->values = as_labels(memory_->values, port);
     type_ = memory_->values.type();
   } else {
     reader_.emplace(request.path(port));
-    type_ = io::label_type(*reader_);
+    type_ = use == VoxelUse::labels ? io::label_type(*reader_) : reader_->voxel_type();
   }
 }
 
-std::size_t LabelSource::host_bytes() const { return memory_ ? 0 : bytes() * (reader_->streams() ? 1 : 2); }
+std::size_t VoxelSource::host_bytes() const { return memory_ ? 0 : bytes() * (reader_->streams() ? 1 : 2); }
 
-std::size_t LabelSource::device_bytes(Device device) const {
+std::size_t VoxelSource::device_bytes(Device device) const {
   const Device where = memory_ ? memory_->values.device() : Device{};
   return where == device ? 0 : bytes();
 }
 
-ConstVoxelSpan LabelSource::all(Stream& stream) {
+ConstVoxelSpan VoxelSource::all(Stream& stream) {
   if (!memory_ && read_.size() == 0) read_ = io::read_voxels(*reader_, type_).values;
   const ConstVoxelSpan labels = memory_ ? memory_->values : std::as_const(read_).span();
   if (labels.device() == stream.device()) return labels;
   if (there_.size() == 0) there_ = VoxelArray(type_, grid().shape, stream.device());
   copy(stream, labels, there_.span());
   return std::as_const(there_).span();
+}
+
+void require_same_grid(const VoxelSource& one, const VoxelSource& other) {
+  const Grid &grid = one.grid(), &other_grid = other.grid();
+  if (grid.shape != other_grid.shape)
+    throw Error(
+        ErrorCode::input,
+        fmt::format("{} has {} x {} x {} voxels and {} has {} x {} x {}; resample one of them", one.name(), grid.nx(),
+                    grid.ny(), grid.nz(), other.name(), other_grid.nx(), other_grid.ny(), other_grid.nz()));
+  if (!one.placed() || !other.placed()) return;
+  const double tolerance = 1e-3 * std::ranges::min(grid.spacing);
+  for (const double x : {0.0, static_cast<double>(grid.nx() - 1)})
+    for (const double y : {0.0, static_cast<double>(grid.ny() - 1)})
+      for (const double z : {0.0, static_cast<double>(grid.nz() - 1)}) {
+        const Vec3 apart = grid.world({x, y, z}) - other_grid.world({x, y, z});
+        if (!(dot(apart, apart) <= tolerance * tolerance))
+          throw Error(ErrorCode::input,
+                      fmt::format("{} and {} have as many voxels, which lie elsewhere; resample one of "
+                                  "them, or correct its origin, spacing or direction",
+                                  one.name(), other.name()));
+      }
 }
 
 LabelSink::LabelSink(const Request& request, const std::string& port, const Grid& grid, VoxelType largest,

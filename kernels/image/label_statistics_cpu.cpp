@@ -1,0 +1,244 @@
+// Run by run of equal labels, in parts of fixed rows, whose sums are added in their order.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/image/label_statistics_cpu.cpp"
+#include <hwy/foreach_target.h>
+// foreach_target comes first: it includes this file once more for each instruction set.
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <type_traits>
+#include <unordered_map>
+#include <vector>
+
+#include "kernels/core/parallel.hpp"
+#include "kernels/image/label_rows_cpu.hpp"
+#include "kernels/image/label_statistics.hpp"
+
+#ifndef KIBAN_LABEL_STATISTICS_CPU_ONCE
+#define KIBAN_LABEL_STATISTICS_CPU_ONCE
+namespace kiban::image::cpu {
+
+/// Values of one label in one part, sums about `shift`, the first of them: small numbers, whose squares lose nothing.
+struct ValueSums {
+  double shift = 0, sum = 0, squares = 0;
+  double least = std::numeric_limits<double>::infinity(), largest = -std::numeric_limits<double>::infinity();
+};
+
+using AddValues = void (*)(const void* values, std::int64_t count, ValueSums& sums);
+
+}  // namespace kiban::image::cpu
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace kiban::image::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+#if HWY_TARGET == HWY_SCALAR
+using Doubles = hn::CappedTag<double, 1>;
+#else
+using Doubles = hn::CappedTag<double, 8>;
+#endif
+
+template <class T>
+HWY_ATTR HWY_INLINE hn::Vec<Doubles> load_doubles(const T* values) {
+  const Doubles d;
+  const hn::Rebind<std::int32_t, Doubles> di;
+  if constexpr (std::is_same_v<T, float>)
+    return hn::PromoteTo(d, hn::LoadU(hn::Rebind<float, Doubles>(), values));
+  else if constexpr (std::is_same_v<T, std::int32_t>)
+    return hn::PromoteTo(d, hn::LoadU(di, values));
+  else
+    return hn::PromoteTo(d, hn::PromoteTo(di, hn::LoadU(hn::Rebind<T, Doubles>(), values)));
+}
+
+HWY_ATTR inline void add_value(double value, ValueSums& sums) {
+  const double off = value - sums.shift;
+  sums.sum += off;
+  sums.squares += off * off;
+  sums.least = std::min(sums.least, value);
+  sums.largest = std::max(sums.largest, value);
+}
+
+template <class T>
+HWY_ATTR void add_values_of(const void* memory, std::int64_t count, ValueSums& sums) {
+  const T* const values = static_cast<const T*>(memory);
+  std::int64_t at = 0;
+  // Wider than an int32 nothing is promoted; and for a few values lanes do not pay.
+  if constexpr (!std::is_same_v<T, std::uint32_t>) {
+    const Doubles d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    if (count >= 2 * lanes) {
+      const auto shift = hn::Set(d, sums.shift);
+      auto sum = hn::Zero(d), squares = sum, least = load_doubles(values), largest = least;
+      for (; at + lanes <= count; at += lanes) {
+        const auto value = load_doubles(values + at), off = hn::Sub(value, shift);
+        sum = hn::Add(sum, off);
+        squares = hn::MulAdd(off, off, squares);
+        least = hn::Min(value, least);
+        largest = hn::Max(value, largest);
+      }
+      sums.sum += hn::GetLane(hn::SumOfLanes(d, sum));
+      sums.squares += hn::GetLane(hn::SumOfLanes(d, squares));
+      sums.least = std::min(sums.least, hn::GetLane(hn::MinOfLanes(d, least)));
+      sums.largest = std::max(sums.largest, hn::GetLane(hn::MaxOfLanes(d, largest)));
+    }
+  }
+  for (; at < count; ++at) add_value(static_cast<double>(values[at]), sums);
+}
+
+AddValues add_values_for(VoxelType type) {
+  return with_voxel_type(type, []<class T>() -> AddValues { return &add_values_of<T>; });
+}
+
+}  // namespace kiban::image::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace kiban::image::cpu {
+namespace {
+
+HWY_EXPORT(add_values_for);
+
+std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+struct Sums {
+  std::int64_t voxels = 0;
+  std::array<std::int64_t, 3> index_sum{}, first{INT64_MAX, INT64_MAX, INT64_MAX}, last{-1, -1, -1};
+  ValueSums values;
+};
+
+/// The sums of a part by label: small labels, nearly all that there are, without a search.
+class Table {
+ public:
+  Sums& of(std::uint32_t label) {
+    if (label >= kSmall) return large_[label];
+    if (label >= place_.size()) place_.resize(label + 1, -1);
+    if (place_[label] < 0) {
+      place_[label] = static_cast<std::int32_t>(small_.size());
+      small_.push_back({label, {}});
+    }
+    return small_[at(place_[label])].second;
+  }
+  template <class Body>
+  void each(const Body& body) const {
+    for (const auto& [label, sums] : small_) body(label, sums);
+    for (const auto& [label, sums] : large_) body(label, sums);
+  }
+
+ private:
+  static constexpr std::uint32_t kSmall = 1 << 16;
+  std::vector<std::int32_t> place_;
+  std::vector<std::pair<std::uint32_t, Sums>> small_;
+  std::unordered_map<std::uint32_t, Sums> large_;
+};
+
+double value_at(const ConstVoxelSpan& image, std::int64_t place) {
+  return with_voxel_type(image.type(), [&]<class T>() {
+    return static_cast<double>(static_cast<const T*>(image.data())[place]);
+  });
+}
+
+class Counting {
+ public:
+  Counting(const ConstVoxelSpan& labels, const ConstVoxelSpan& image)
+      : labels_(labels),
+        image_(image),
+        find_runs_(row_functions(labels.type()).find_runs),
+        add_values_(HWY_DYNAMIC_DISPATCH(add_values_for)(image.type())) {}
+
+  void rows(std::int64_t begin, std::int64_t end, Table& table) const {
+    const std::int64_t columns = labels_.extent(2), rows = labels_.extent(1);
+    std::vector<Run> runs(at(columns + 1));
+    for (std::int64_t row = begin; row < end; ++row) {
+      const void* const line = static_cast<const char*>(labels_.data()) + row * columns * bytes_of(labels_.type());
+      const std::int64_t count = find_runs_(line, columns, false, runs.data());
+      for (std::int64_t r = 0; r < count; ++r) {
+        const Run& run = runs[at(r)];
+        Sums& sums = table.of(run.label);
+        if (image_.data() != nullptr) add_values(row * columns + run.begin, run.end - run.begin, sums);
+        add_places(run, row % rows, row / rows, sums);
+      }
+    }
+  }
+
+ private:
+  static void add_places(const Run& run, std::int64_t y, std::int64_t z, Sums& sums) {
+    const std::int64_t begin = run.begin, last = run.end - 1, count = last - begin + 1;
+    sums.voxels += count;
+    const std::int64_t first_of[3] = {begin, y, z}, last_of[3] = {last, y, z};
+    const std::int64_t sum_of[3] = {(begin + last) * count / 2, y * count, z * count};
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      sums.index_sum[axis] += sum_of[axis];
+      sums.first[axis] = std::min(sums.first[axis], first_of[axis]);
+      sums.last[axis] = std::max(sums.last[axis], last_of[axis]);
+    }
+  }
+
+  void add_values(std::int64_t place, std::int64_t count, Sums& sums) const {
+    if (sums.voxels == 0) sums.values.shift = value_at(image_, place);
+    add_values_(static_cast<const char*>(image_.data()) + place * bytes_of(image_.type()), count, sums.values);
+  }
+
+  ConstVoxelSpan labels_, image_;
+  decltype(RowFunctions::find_runs) find_runs_;
+  AddValues add_values_;
+};
+
+/// Chan, Golub and LeVeque's rule for counts, means and sums of squares about them. `mean` and `deviation` hold the mean
+/// and the sum of squares.
+void merge(const Sums& part, bool has_image, LabelStatistics& total, std::array<std::int64_t, 3>& index_sum) {
+  const bool is_new = total.voxels == 0;
+  if (has_image) {
+    const auto count = static_cast<double>(part.voxels), before = static_cast<double>(total.voxels);
+    const double mean = part.values.shift + part.values.sum / count;
+    const double squares = std::max(0.0, part.values.squares - part.values.sum * part.values.sum / count);
+    const double apart = mean - total.mean, all = before + count;
+    total.deviation += squares + (is_new ? 0 : apart * apart * before * count / all);
+    total.mean = is_new ? mean : total.mean + apart * count / all;
+    total.least = is_new ? part.values.least : std::min(total.least, part.values.least);
+    total.largest = is_new ? part.values.largest : std::max(total.largest, part.values.largest);
+  }
+  total.voxels += part.voxels;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    index_sum[axis] += part.index_sum[axis];
+    total.first[axis] = is_new ? part.first[axis] : std::min(total.first[axis], part.first[axis]);
+    total.last[axis] = is_new ? part.last[axis] : std::max(total.last[axis], part.last[axis]);
+  }
+}
+
+}  // namespace
+
+void measure_labels(Stream& stream, const ConstVoxelSpan& labels, const ConstVoxelSpan& image,
+                    std::vector<LabelStatistics>& statistics) {
+  constexpr std::int64_t kParts = 64;
+  const std::int64_t rows = labels.extent(0) * labels.extent(1), of_part = (rows + kParts - 1) / kParts;
+  const Counting counting(labels, image);
+  std::vector<Table> tables(kParts);
+  parallel_for(stream, kParts, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t part = begin; part < end; ++part)
+      counting.rows(std::min(rows, part * of_part), std::min(rows, (part + 1) * of_part), tables[at(part)]);
+  });
+  std::map<std::uint32_t, std::pair<LabelStatistics, std::array<std::int64_t, 3>>> all;
+  for (const Table& table : tables)
+    table.each([&](std::uint32_t label, const Sums& sums) {
+      auto& [total, index_sum] = all[label];
+      merge(sums, image.data() != nullptr, total, index_sum);
+    });
+  for (auto& [label, found] : all) {
+    auto& [total, index_sum] = found;
+    total.label = label;
+    const auto count = static_cast<double>(total.voxels);
+    total.deviation = std::sqrt(total.deviation / count);
+    for (std::size_t axis = 0; axis < 3; ++axis) total.centroid[axis] = static_cast<double>(index_sum[axis]) / count;
+    if (std::isinf(total.least) || std::isinf(total.largest))
+      throw Error(ErrorCode::input, "the image holds an infinite value; replace it");
+    if (std::isnan(total.mean)) total.least = total.largest = total.deviation = total.mean;
+    statistics.push_back(total);
+  }
+}
+
+}  // namespace kiban::image::cpu
+#endif
