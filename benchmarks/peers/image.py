@@ -1,0 +1,241 @@
+"""Volume operations, side by side with cc3d, edt and ITK: the same arrays in the same process, repetitions interleaved,
+results of ours in memory that was touched before. A result that differs from the peer's ends the run.
+
+cc3d and edt are LGPL and GPL: they are measured here, and nothing of them is in Kiban.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+
+import numpy
+
+DATA = Path(os.environ.get("KIBAN_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "image"
+THREADS = 2
+
+
+def interleaved(repetitions, **calls):
+    """Median seconds of each; they take turns, so that all see the same machine."""
+    seconds = {name: [] for name in calls}
+    for call in calls.values():
+        call()  # first touch of memory, first start of threads
+    for _ in range(repetitions):
+        for name, call in calls.items():
+            begin = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(of) for name, of in seconds.items()}
+
+
+def volumes():
+    import kiban
+
+    head = kiban.read(DATA / "mr_t1_256.nii.gz", labels=True).array > 60
+    brain = kiban.read(DATA / "brain_labels_256.nii.gz", labels=True).array.astype(numpy.uint16)
+    return {"head": head.astype(numpy.uint8), "brain labels": brain}
+
+
+def require(condition, what):
+    if not condition:
+        raise SystemExit(f"wrong: {what}")
+
+
+def components(repetitions):
+    import cc3d
+    import kiban
+
+    rows = {}
+    for name, labels in volumes().items():
+        ours = numpy.zeros(labels.shape, numpy.uint32)
+
+        def run(threads):
+            kiban.image.components(labels, connectivity=26, labels=ours, threads=threads)
+
+        took = interleaved(repetitions, one=lambda: run(1), two=lambda: run(THREADS),
+                           cc3d=lambda: cc3d.connected_components(labels, connectivity=26))
+        require((ours == cc3d.connected_components(labels, connectivity=26)).all(), f"components of {name}")
+        rows[f"components 26, {name}"] = row(labels.size, took, {"cc3d": 2})
+    return rows
+
+
+def distances(repetitions):
+    import edt
+    import itk
+    import kiban
+
+    rows = {}
+    for name, labels in volumes().items():
+        ours = numpy.zeros(labels.shape, numpy.float32)
+        mask = labels != 0
+        image = itk.GetImageFromArray(mask.astype(numpy.uint8))
+        itk.MultiThreaderBase.SetGlobalDefaultNumberOfThreads(THREADS)
+
+        def run(source, apart, threads):
+            kiban.image.distance(source, labels_apart=apart, distances=ours, threads=threads)
+
+        def maurer():
+            return itk.signed_maurer_distance_map_image_filter(image, squared_distance=False, use_image_spacing=True)
+
+        took = interleaved(repetitions, one=lambda: run(labels, True, 1), two=lambda: run(labels, True, THREADS),
+                           edt=lambda: edt.edt(labels, parallel=THREADS))
+        require(numpy.abs(ours - edt.edt(labels)).max() <= 1e-4, f"distances in {name}")
+        rows[f"distance, multilabel, {name}"] = row(labels.size, took, {"edt": 2})
+        as_bytes = mask.view(numpy.uint8)
+        took = interleaved(repetitions, one=lambda: run(as_bytes, False, 1), two=lambda: run(as_bytes, False, THREADS),
+                           edt=lambda: edt.edt(mask, parallel=THREADS), itk=maurer)
+        require(numpy.abs(ours - edt.edt(mask)).max() <= 1e-4, f"distances in the mask of {name}")
+        rows[f"distance, binary, {name}"] = row(labels.size, took, {"edt": 4, "itk": 10})
+    return rows
+
+
+def row(voxels, took, bars):
+    return {"mvoxels_per_s": {name: voxels / 1e6 / seconds for name, seconds in took.items()},
+            "times_as_fast": {peer: took[peer] / took["two"] for peer in bars}, "bars": bars,
+            "two_threads": took["one"] / took["two"]}
+
+
+def grown(labels, size):
+    """The same anatomy in more voxels."""
+    index = numpy.arange(size) * labels.shape[0] // size
+    return numpy.ascontiguousarray(labels[numpy.ix_(index, index, index)])
+
+
+def scaling(repetitions):
+    """Seconds of two threads at each size, and the exponent: slope of log seconds over log voxels."""
+    import kiban
+
+    sizes = (128, 256, 384, 512, 768)
+    rows = {}
+    for name, labels in volumes().items():
+        seconds = {"components": [], "distance": []}
+        for size in sizes:
+            larger = grown(labels, size)
+            for operation in seconds:
+                filled = numpy.zeros(larger.shape, numpy.uint32 if operation == "components" else numpy.float32)
+
+                def run():
+                    if operation == "components":
+                        kiban.image.components(larger, labels=filled, threads=THREADS)
+                    else:
+                        kiban.image.distance(larger, labels_apart=True, distances=filled, threads=THREADS)
+
+                seconds[operation].append(interleaved(3, run=run)["run"])
+        for operation, of in seconds.items():
+            slope = numpy.polyfit(numpy.log([float(size) ** 3 for size in sizes]), numpy.log(of), 1)[0]
+            rows[f"{operation}, {name}"] = {"sizes": sizes, "seconds": of, "exponent": float(slope)}
+    return rows
+
+
+def near_the_limit(repetitions):
+    """Bytes in once and out once a second, over those that two threads copy (read and written) in the same run."""
+    import kiban
+
+    shape = (768, 1024, 1024)
+    image = numpy.random.default_rng(1).integers(-1000, 2000, shape[1:], dtype=numpy.int16)
+    image = numpy.ascontiguousarray(numpy.broadcast_to(image, shape))
+    copy = numpy.zeros_like(image)
+    mask = numpy.zeros(shape, numpy.uint8)
+    labels = numpy.zeros(shape, numpy.uint8)
+    labels[:, 100:900, 100:900] = numpy.arange(8, dtype=numpy.uint8).repeat(100)
+    pool = ThreadPoolExecutor(THREADS)
+    parts = numpy.array_split(numpy.arange(shape[0]), THREADS)
+
+    def memcpy():
+        list(pool.map(lambda part: numpy.copyto(copy[part[0]:part[-1] + 1], image[part[0]:part[-1] + 1]), parts))
+
+    took = interleaved(repetitions, memcpy=memcpy,
+                       threshold=lambda: kiban.image.threshold(image, low=0, high=500, labels=mask, threads=THREADS),
+                       statistics=lambda: kiban.image.statistics(labels, image=image, threads=THREADS))
+    require((mask[0] == ((image[0] >= 0) & (image[0] <= 500))).all(), "threshold")
+    rate = 2 * image.nbytes / took["memcpy"]
+    return {"memcpy_gb_per_s": rate / 1e9,
+            "threshold": (image.nbytes + mask.nbytes) / took["threshold"] / rate,
+            "statistics": (image.nbytes + labels.nbytes) / took["statistics"] / rate}
+
+
+PEAK = """
+import sys, resource, numpy, kiban
+sys.path.insert(0, sys.argv[3])
+import image
+labels = image.volumes()[sys.argv[2]]
+out = numpy.zeros(labels.shape, numpy.uint32 if sys.argv[1] == "components" else numpy.float32)
+small, small_out = labels[:8, :8, :8].copy(), out[:8, :8, :8].copy()
+run = {"components": lambda a, b: kiban.image.components(a, labels=b, threads=2),
+       "distance": lambda a, b: kiban.image.distance(a, labels_apart=True, distances=b, threads=2)}[sys.argv[1]]
+run(small, small_out)
+def now():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+open("/proc/self/clear_refs", "w").write("5")
+before = now()
+run(labels, out)
+peak = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(max(0, peak - before) / out.nbytes)
+"""
+
+
+def memory():
+    """Peak beyond input and output, in parts of the output."""
+    rows = {}
+    for operation in ("components", "distance"):
+        for name in volumes():
+            done = subprocess.run([sys.executable, "-c", PEAK, operation, name, str(Path(__file__).parent)], check=True,
+                                  capture_output=True, text=True)
+            rows[f"{operation}, {name}"] = float(done.stdout)
+    return rows
+
+
+def processor():
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def show(measured):
+    for rows in (measured["components"], measured["distance"]):
+        for what, of in rows.items():
+            peers = ", ".join(f"{of['times_as_fast'][peer]:.2f} times {peer} (bar {bar})" for peer, bar in of["bars"].items())
+            print(f"{what}: {peers}; {of['mvoxels_per_s']['two']:.0f} Mvoxel/s, two threads {of['two_threads']:.2f} times one")
+    for what, of in measured["scaling"].items():
+        print(f"{what}: exponent {of['exponent']:.3f} from {of['sizes'][0]}^3 to {of['sizes'][-1]}^3")
+    limit = measured["near_the_limit"]
+    print(f"threshold {limit['threshold']:.0%}, statistics {limit['statistics']:.0%} of memcpy's {limit['memcpy_gb_per_s']:.1f} GB/s")
+    for what, of in measured["memory"].items():
+        print(f"{what}: {of:.3f} times the output beyond input and output")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kiban", type=Path, required=True, help="the kiban command; its Python package is found beside it")
+    parser.add_argument("--results", type=Path, help="a folder for the report")
+    parser.add_argument("--repetitions", type=int, default=7)
+    options = parser.parse_args()
+    package = str(options.kiban.resolve().parents[1] / "python")
+    sys.path.insert(0, package)
+    os.environ["PYTHONPATH"] = package
+    if not (DATA / "mr_t1_256.nii.gz").exists():
+        raise SystemExit(f"the volumes are not in {DATA}; set KIBAN_TEST_DATA")
+    measured = {"date": date.today().isoformat(), "processor": processor(), "threads": THREADS,
+                "load": os.getloadavg(),
+                "peers": {peer: importlib.metadata.version(peer) for peer in ("connected-components-3d", "edt", "itk-core")},
+                "components": components(options.repetitions), "distance": distances(options.repetitions),
+                "scaling": scaling(options.repetitions), "near_the_limit": near_the_limit(options.repetitions),
+                "memory": memory()}
+    show(measured)
+    if options.results:
+        path = options.results / f"peers-image-{measured['date']}.json"
+        path.write_text(json.dumps(measured, indent=2) + "\n")
+        print(f"written to {path}")
+
+
+if __name__ == "__main__":
+    main()
