@@ -64,7 +64,10 @@ def test_every_operation_is_a_function_as_declared(name):
         given = signature.parameters[python(parameter["name"])].default
         if parameter["type"] == "choice" and isinstance(given, int):
             given = str(given)  # choices that are whole numbers are numbers in Python
-        assert (list(given) if isinstance(given, tuple) else given) == default
+        if parameter["required"]:
+            assert given is inspect.Parameter.empty
+        else:
+            assert (list(given) if isinstance(given, tuple) else given) == default
         assert f"{python(parameter['name'])} : " in documentation
         if parameter.get("unit"):
             assert f"(in {parameter['unit']};" in documentation
