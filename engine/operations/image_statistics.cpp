@@ -78,8 +78,10 @@ Operation image_statistics() {
   operation.summary = "Volume, place and values of each label of a label map, as JSON";
   operation.notes = {
       "For each label but 0, in ascending order: voxels, volume_ml, centroid_mm (x, y, z in the frame of the volume), "
-      "first_index and last_index (x, y, z: the box that holds it); with an image also mean, standard_deviation (root of "
-      "the mean square from the mean, over all its voxels), minimum and maximum. What is not a number in the image makes "
+      "first_index and last_index (x, y, z: the box that holds it); with an image also mean, standard_deviation (root "
+      "of "
+      "the mean square from the mean, over all its voxels), minimum and maximum. What is not a number in the image "
+      "makes "
       "these null for its label.",
       "Sums do not depend on the number of threads."};
   operation.update = "voxel";

@@ -111,8 +111,7 @@ class OtsuWork : public ClassesWork {
 
  private:
   void classify(Stream& stream, const ConstVoxelSpan& image, Span<std::uint8_t, 3> labels) override {
-    const image::Histogram histogram =
-        image::histogram(stream, image, static_cast<int>(parameters().integer("bins")));
+    const image::Histogram histogram = image::histogram(stream, image, static_cast<int>(parameters().integer("bins")));
     try {
       thresholds_ = image::otsu_thresholds(histogram, static_cast<int>(parameters().integer("classes")));
     } catch (const Error& error) {
@@ -137,9 +136,8 @@ Operation with_ports(std::string name, std::string summary, const char* labels) 
 }  // namespace
 
 Operation image_threshold() {
-  Operation operation =
-      with_ports("image.threshold", "Marks the voxels whose values lie in a range",
-                 "1 where the value lies in the range, else 0; uint8, on the same grid");
+  Operation operation = with_ports("image.threshold", "Marks the voxels whose values lie in a range",
+                                   "1 where the value lies in the range, else 0; uint8, on the same grid");
   operation.notes = {
       "A voxel is marked if low <= value <= high; what is not a number is not. With sure (hysteresis, Canny 1986) a "
       "connected component of marked voxels stays only if a value in it is at least sure."};
@@ -154,12 +152,13 @@ Operation image_threshold() {
 }
 
 Operation image_otsu() {
-  Operation operation = with_ports(
-      "image.otsu", "Parts a volume into classes of values by Otsu's thresholds",
-      "0 for the lowest class, 1 for the next, and so on; uint8, on the same grid");
+  Operation operation = with_ports("image.otsu", "Parts a volume into classes of values by Otsu's thresholds",
+                                   "0 for the lowest class, 1 for the next, and so on; uint8, on the same grid");
   operation.notes = {
-      "The thresholds make the sum of the classes' variances, weighted by their voxels, the least (Otsu 1979; for several "
-      "Liao, Chen and Chung 2001). They are found in a histogram of all finite values: of integers whose range is below "
+      "The thresholds make the sum of the classes' variances, weighted by their voxels, the least (Otsu 1979; for "
+      "several "
+      "Liao, Chen and Chung 2001). They are found in a histogram of all finite values: of integers whose range is "
+      "below "
       "65,536 with a bin for each number, else of as many bins as are asked for. What is not a number is of class 0.",
       "The thresholds are findings of the run: a value from a threshold on is of the class above it."};
   operation.parameters = {

@@ -12,9 +12,9 @@ namespace kiban::image {
 struct LabelStatistics {
   std::uint32_t label = 0;
   std::int64_t voxels = 0;
-  std::array<double, 3> centroid{};           ///< x, y, z: mean index
+  std::array<double, 3> centroid{};             ///< x, y, z: mean index
   std::array<std::int64_t, 3> first{}, last{};  ///< x, y, z: least and largest index
-  double mean = 0, deviation = 0;             ///< of the image's values; deviation: root of the mean square from the mean
+  double mean = 0, deviation = 0;  ///< of the image's values; deviation: root of the mean square from the mean
   double least = 0, largest = 0;
 };
 
@@ -22,12 +22,11 @@ struct LabelStatistics {
 ///   labels [z,y,x]   uint8, uint16 or uint32
 ///   image [z,y,x]    any VoxelType; of shape [0,0,0]: none, and values are 0
 /// A value that is not a number makes its label's mean, deviation, least and largest NaN.
-/// Errors: input (labels of another type; an infinite value; on a GPU a label of 2^20 or more) · internal (shapes differ) · device.
-/// Cost: one read of labels and image (GPU: two of the image). Workspace: some 100 bytes a label for each of 64 parts
-/// (CPU), or once (GPU). Synchronous.
-/// Exactness: counts, places, least and largest exact (the last two of integers beyond 2^24 on a GPU: the nearest float);
-/// sums in double, in an order that does not depend on threads (CPU),
-/// or in fixed point of 2^-31 of the image's largest absolute value (GPU): relative to that, 1e-9.
+/// Errors: input (labels of another type; an infinite value; on a GPU a label of 2^20 or more) · internal (shapes
+/// differ) · device. Cost: one read of labels and image (GPU: two of the image). Workspace: some 100 bytes a label for
+/// each of 64 parts (CPU), or once (GPU). Synchronous. Exactness: counts, places, least and largest exact (the last two
+/// of integers beyond 2^24 on a GPU: the nearest float); sums in double, in an order that does not depend on threads
+/// (CPU), or in fixed point of 2^-31 of the image's largest absolute value (GPU): relative to that, 1e-9.
 std::vector<LabelStatistics> label_statistics(Stream& stream, const ConstVoxelSpan& labels,
                                               const ConstVoxelSpan& image = {});
 

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <type_traits>
 #include <unordered_map>
 #include <vector>
@@ -22,9 +23,14 @@
 namespace kiban::image::cpu {
 
 /// Values of one label in one part, sums about `shift`, the first of them: small numbers, whose squares lose nothing.
+/// Lane by lane from run to run, since runs are short and lanes are added up once.
 struct ValueSums {
-  double shift = 0, sum = 0, squares = 0;
-  double least = std::numeric_limits<double>::infinity(), largest = -std::numeric_limits<double>::infinity();
+  static constexpr std::size_t kLanes = 8;
+  ValueSums() {
+    std::fill_n(least, kLanes, std::numeric_limits<double>::infinity());
+    std::fill_n(largest, kLanes, -std::numeric_limits<double>::infinity());
+  }
+  double shift = 0, sum[kLanes] = {}, squares[kLanes] = {}, least[kLanes], largest[kLanes];
 };
 
 using AddValues = void (*)(const void* values, std::int64_t count, ValueSums& sums);
@@ -56,10 +62,10 @@ HWY_ATTR HWY_INLINE hn::Vec<Doubles> load_doubles(const T* values) {
 
 HWY_ATTR inline void add_value(double value, ValueSums& sums) {
   const double off = value - sums.shift;
-  sums.sum += off;
-  sums.squares += off * off;
-  sums.least = std::min(sums.least, value);
-  sums.largest = std::max(sums.largest, value);
+  sums.sum[0] += off;
+  sums.squares[0] += off * off;
+  sums.least[0] = std::min(sums.least[0], value);
+  sums.largest[0] = std::max(sums.largest[0], value);
 }
 
 template <class T>
@@ -70,20 +76,34 @@ HWY_ATTR void add_values_of(const void* memory, std::int64_t count, ValueSums& s
   if constexpr (!std::is_same_v<T, std::uint32_t>) {
     const Doubles d;
     const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-    if (count >= 2 * lanes) {
+    if (count >= lanes) {
       const auto shift = hn::Set(d, sums.shift);
-      auto sum = hn::Zero(d), squares = sum, least = load_doubles(values), largest = least;
-      for (; at + lanes <= count; at += lanes) {
+      auto sum = hn::LoadU(d, sums.sum), squares = hn::LoadU(d, sums.squares);
+      auto least = hn::LoadU(d, sums.least), largest = hn::LoadU(d, sums.largest);
+      auto sum2 = hn::Zero(d), squares2 = sum2;
+      // Two sums each: one waits for the other's last addition.
+      for (; at + 2 * lanes <= count; at += 2 * lanes) {
+        const auto value = load_doubles(values + at), value2 = load_doubles(values + at + lanes);
+        const auto off = hn::Sub(value, shift), off2 = hn::Sub(value2, shift);
+        sum = hn::Add(sum, off);
+        sum2 = hn::Add(sum2, off2);
+        squares = hn::MulAdd(off, off, squares);
+        squares2 = hn::MulAdd(off2, off2, squares2);
+        least = hn::Min(hn::Min(value, value2), least);
+        largest = hn::Max(hn::Max(value, value2), largest);
+      }
+      if (at + lanes <= count) {
         const auto value = load_doubles(values + at), off = hn::Sub(value, shift);
         sum = hn::Add(sum, off);
         squares = hn::MulAdd(off, off, squares);
         least = hn::Min(value, least);
         largest = hn::Max(value, largest);
+        at += lanes;
       }
-      sums.sum += hn::GetLane(hn::SumOfLanes(d, sum));
-      sums.squares += hn::GetLane(hn::SumOfLanes(d, squares));
-      sums.least = std::min(sums.least, hn::GetLane(hn::MinOfLanes(d, least)));
-      sums.largest = std::max(sums.largest, hn::GetLane(hn::MaxOfLanes(d, largest)));
+      hn::StoreU(hn::Add(sum, sum2), d, sums.sum);
+      hn::StoreU(hn::Add(squares, squares2), d, sums.squares);
+      hn::StoreU(least, d, sums.least);
+      hn::StoreU(largest, d, sums.largest);
     }
   }
   for (; at < count; ++at) add_value(static_cast<double>(values[at]), sums);
@@ -136,9 +156,8 @@ class Table {
 };
 
 double value_at(const ConstVoxelSpan& image, std::int64_t place) {
-  return with_voxel_type(image.type(), [&]<class T>() {
-    return static_cast<double>(static_cast<const T*>(image.data())[place]);
-  });
+  return with_voxel_type(image.type(),
+                         [&]<class T>() { return static_cast<double>(static_cast<const T*>(image.data())[place]); });
 }
 
 class Counting {
@@ -187,19 +206,23 @@ class Counting {
   AddValues add_values_;
 };
 
-/// Chan, Golub and LeVeque's rule for counts, means and sums of squares about them. `mean` and `deviation` hold the mean
-/// and the sum of squares.
+/// Chan, Golub and LeVeque's rule for counts, means and sums of squares about them. `mean` and `deviation` hold the
+/// mean and the sum of squares.
 void merge(const Sums& part, bool has_image, LabelStatistics& total, std::array<std::int64_t, 3>& index_sum) {
   const bool is_new = total.voxels == 0;
   if (has_image) {
     const auto count = static_cast<double>(part.voxels), before = static_cast<double>(total.voxels);
-    const double mean = part.values.shift + part.values.sum / count;
-    const double squares = std::max(0.0, part.values.squares - part.values.sum * part.values.sum / count);
+    const ValueSums& values = part.values;
+    const double sum = std::accumulate(std::begin(values.sum), std::end(values.sum), 0.0);
+    const double mean = values.shift + sum / count;
+    const double squares =
+        std::max(0.0, std::accumulate(std::begin(values.squares), std::end(values.squares), 0.0) - sum * sum / count);
+    const double least = std::ranges::min(values.least), largest = std::ranges::max(values.largest);
     const double apart = mean - total.mean, all = before + count;
     total.deviation += squares + (is_new ? 0 : apart * apart * before * count / all);
     total.mean = is_new ? mean : total.mean + apart * count / all;
-    total.least = is_new ? part.values.least : std::min(total.least, part.values.least);
-    total.largest = is_new ? part.values.largest : std::max(total.largest, part.values.largest);
+    total.least = is_new ? least : std::min(total.least, least);
+    total.largest = is_new ? largest : std::max(total.largest, largest);
   }
   total.voxels += part.voxels;
   for (std::size_t axis = 0; axis < 3; ++axis) {

@@ -52,7 +52,8 @@ __global__ void __launch_bounds__(kBlock)
   const std::int64_t at = thread_number();
   const std::uint32_t label = at < voxels ? labels[at] : 0;
   const float value = image && label != 0 ? fabsf(static_cast<float>(image[at])) : 0.0F;
-  const std::uint32_t largest_label = warp_largest(label), largest_value = warp_largest(value == value ? in_order(value) : 0);
+  const std::uint32_t largest_label = warp_largest(label),
+                      largest_value = warp_largest(value == value ? in_order(value) : 0);
   if (threadIdx.x % kWarp != 0) return;
   atomicMax(&largest[0], largest_label);
   atomicMax(&largest[1], largest_value);
@@ -144,8 +145,7 @@ void measure(Stream& stream, const ConstVoxelSpan& labels, const Value* image,
   stream.synchronize();
   for (std::size_t label = 1; label < sums.size(); ++label)
     if (sums[label].voxels != 0)
-      statistics.push_back(
-          statistics_of(static_cast<std::uint32_t>(label), sums[label], image != nullptr, to_fixed));
+      statistics.push_back(statistics_of(static_cast<std::uint32_t>(label), sums[label], image != nullptr, to_fixed));
 }
 
 }  // namespace

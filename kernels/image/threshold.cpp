@@ -57,7 +57,8 @@ void add_class(const Cumulated& sums, const std::vector<double>& before, std::si
 void classify(Stream& stream, const ConstVoxelSpan& image, std::span<const double> thresholds,
               Span<std::uint8_t, 3> classes, bool only_odd) {
   if (image.shape() != classes.shape() || thresholds.size() > 255 || !std::ranges::is_sorted(thresholds))
-    throw Error(ErrorCode::internal, "voxels are classified by thresholds that are not in order, or into another shape");
+    throw Error(ErrorCode::internal,
+                "voxels are classified by thresholds that are not in order, or into another shape");
   require_on(stream, image.device());
   require_on(stream, classes.device());
   if (image.size() == 0) return;

@@ -20,8 +20,8 @@ void classify(Stream& stream, const ConstVoxelSpan& image, std::span<const doubl
 
 /// How many voxels have values in each of equal bins.
 struct Histogram {
-  double least = 0, largest = 0;      ///< of the finite values; 0 where there are none
-  double first_edge = 0, width = 0;   ///< of the first bin, of each
+  double least = 0, largest = 0;     ///< of the finite values; 0 where there are none
+  double first_edge = 0, width = 0;  ///< of the first bin, of each
   std::vector<std::int64_t> counts;
 
   /// Between bins `bin - 1` and `bin`.
@@ -38,12 +38,13 @@ Histogram histogram(Stream& stream, const ConstVoxelSpan& image, int bins);
 /// Thresholds that part a histogram into `classes` whose variances, weighted by their voxels, sum to the least: edges
 /// between bins, for `classify`. Of equally good ones the lowest.
 /// Errors: input (fewer values that differ than classes).
-/// Cost: classes x bins x log(bins). Source: Otsu, "A threshold selection method from gray-level histograms", IEEE Trans.
-/// SMC 9 (1979); found as Liao, Chen and Chung (2001) define it for several, by divide and conquer over bins.
+/// Cost: classes x bins x log(bins). Source: Otsu, "A threshold selection method from gray-level histograms", IEEE
+/// Trans. SMC 9 (1979); found as Liao, Chen and Chung (2001) define it for several, by divide and conquer over bins.
 std::vector<double> otsu_thresholds(const Histogram& histogram, int classes);
 
-/// The backends. Of classes those bits are kept that `bits` has. Of `histogram` there are two steps: the range of finite values (largest < least where there are none),
-/// and the counts of values v in bin min(floor((v - first_edge) / width), bins - 1).
+/// The backends. Of classes those bits are kept that `bits` has. Of `histogram` there are two steps: the range of
+/// finite values (largest < least where there are none), and the counts of values v in bin min(floor((v - first_edge) /
+/// width), bins - 1).
 struct ValueRange {
   double least, largest;
 };

@@ -16,7 +16,7 @@ Bound bound_of(double threshold) {
     const double next = std::ceil(threshold);
     if (next > static_cast<double>(std::numeric_limits<T>::max())) return {T{}, true};
     return {next <= static_cast<double>(std::numeric_limits<T>::lowest()) ? std::numeric_limits<T>::lowest()
-                                                                        : static_cast<T>(next),
+                                                                          : static_cast<T>(next),
             false};
   } else {
     T next = static_cast<T>(threshold);

@@ -1,4 +1,11 @@
-// Loops without a branch over plain values, which every compiler turns into vectors; memory is the limit.
+// Loops without a branch over plain values, which the compiler turns into vectors, once for each instruction set;
+// memory is the limit.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/image/threshold_cpu.cpp"
+#include <hwy/foreach_target.h>
+// foreach_target comes first: it includes this file once more for each instruction set.
+#include <hwy/highway.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,22 +16,39 @@
 #include "kernels/image/threshold.hpp"
 #include "kernels/image/threshold_bounds.hpp"
 
+#ifndef KIBAN_THRESHOLD_CPU_ONCE
+#define KIBAN_THRESHOLD_CPU_ONCE
 namespace kiban::image::cpu {
-namespace {
 
 #define KIBAN_HD
 #include "kernels/image/threshold_math-inl.hpp"
 #undef KIBAN_HD
 
-constexpr std::int64_t kGrain = 1 << 16;
+/// `bounds`: of Bound<T>, for values of T.
+using ClassifyRange = void (*)(const void* values, const void* bounds, std::size_t bound_count, std::uint8_t bits,
+                               std::int64_t count, std::uint8_t* classes);
+
+}  // namespace kiban::image::cpu
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace kiban::image::cpu::HWY_NAMESPACE {
 
 template <class T>
-void classify_range(const T* values, std::span<const Bound<T>> bounds, std::uint8_t bits, std::int64_t count,
-                    std::uint8_t* classes) {
+HWY_ATTR void classify_range_of(const void* values_memory, const void* bounds_memory, std::size_t bound_count,
+                                std::uint8_t bits, std::int64_t count, std::uint8_t* classes) {
+  const T* const values = static_cast<const T*>(values_memory);
+  const Bound<T>* const bounds = static_cast<const Bound<T>*>(bounds_memory);
+  if (bound_count == 2 && bits == 1 && !bounds[0].never && !bounds[1].never) {  // a range, the usual thing
+    const T least = bounds[0].least, above = bounds[1].least;
+    for (std::int64_t i = 0; i < count; ++i)
+      classes[i] = static_cast<std::uint8_t>((values[i] >= least) != (values[i] >= above));
+    return;
+  }
   std::fill_n(classes, count, std::uint8_t{0});
-  for (const Bound<T>& bound : bounds) {
-    if (bound.never) continue;
-    const T least = bound.least;
+  for (std::size_t k = 0; k < bound_count; ++k) {
+    if (bounds[k].never) continue;
+    const T least = bounds[k].least;
     for (std::int64_t i = 0; i < count; ++i)
       classes[i] = static_cast<std::uint8_t>(classes[i] + static_cast<std::uint8_t>(values[i] >= least));
   }
@@ -32,10 +56,26 @@ void classify_range(const T* values, std::span<const Bound<T>> bounds, std::uint
   for (std::int64_t i = 0; i < count; ++i) classes[i] &= bits;
 }
 
+ClassifyRange classify_range_for(VoxelType type) {
+  return with_voxel_type(type, []<class T>() -> ClassifyRange { return &classify_range_of<T>; });
+}
+
+}  // namespace kiban::image::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace kiban::image::cpu {
+namespace {
+
+HWY_EXPORT(classify_range_for);
+
+constexpr std::int64_t kGrain = 1 << 16;
+
 }  // namespace
 
 void classify_voxels(Stream& stream, const ConstVoxelSpan& image, std::span<const double> thresholds,
                      Span<std::uint8_t, 3> classes, std::uint8_t bits) {
+  const ClassifyRange classify_range = HWY_DYNAMIC_DISPATCH(classify_range_for)(image.type());
   with_voxel_type(image.type(), [&]<class T>() {
     const std::vector<Bound<T>> bounds = bounds_of<Bound<T>, T>(thresholds);
     const T* const values = static_cast<const T*>(image.data());
@@ -43,7 +83,7 @@ void classify_voxels(Stream& stream, const ConstVoxelSpan& image, std::span<cons
     parallel_for(stream, image.size(), kGrain, [&](std::int64_t begin, std::int64_t end) {
       constexpr std::int64_t kNear = 4096;  // stays in the nearest cache while the thresholds come one by one
       for (std::int64_t at = begin; at < end; at += kNear)
-        classify_range<T>(values + at, bounds, bits, std::min(kNear, end - at), target + at);
+        classify_range(values + at, bounds.data(), bounds.size(), bits, std::min(kNear, end - at), target + at);
     });
   });
 }
@@ -88,7 +128,8 @@ void count_values(Stream& stream, const ConstVoxelSpan& image, Histogram& histog
       const std::int64_t last = std::min(image.size(), end * of_part);
       for (std::int64_t i = begin * of_part; i < last; ++i) {
         const auto value = static_cast<double>(values[i]);
-        if (std::isfinite(value)) ++counts[static_cast<std::size_t>(bin_of(value, histogram.first_edge, histogram.width, bins))];
+        if (std::isfinite(value))
+          ++counts[static_cast<std::size_t>(bin_of(value, histogram.first_edge, histogram.width, bins))];
       }
       const std::lock_guard lock(mutex);
       for (std::size_t bin = 0; bin < counts.size(); ++bin) histogram.counts[bin] += counts[bin];
@@ -97,3 +138,4 @@ void count_values(Stream& stream, const ConstVoxelSpan& image, Histogram& histog
 }
 
 }  // namespace kiban::image::cpu
+#endif

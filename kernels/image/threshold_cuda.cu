@@ -20,9 +20,8 @@ KIBAN_DEVICE std::int64_t thread_number() { return std::int64_t{blockIdx.x} * bl
 
 /// Reads a voxel, writes a byte; the bounds stay in the cache.
 template <class T>
-__global__ void __launch_bounds__(kBlock)
-    classify_kernel(std::int64_t voxels, const T* values, const Bound<T>* bounds, int count, int bits,
-                    std::uint8_t* classes) {
+__global__ void __launch_bounds__(kBlock) classify_kernel(std::int64_t voxels, const T* values, const Bound<T>* bounds,
+                                                          int count, int bits, std::uint8_t* classes) {
   const std::int64_t at = thread_number();
   if (at >= voxels) return;
   const T value = values[at];

@@ -1,8 +1,8 @@
 // The mathematics, once, for a CPU and for a GPU. No include guard: every backend includes it into a namespace of its
 // own, where KIBAN_HD says how its functions are compiled.
 
-/// A threshold as numbers of T are compared with it: value >= threshold for all values of T alike. Whole numbers reach a
-/// threshold where they reach the next whole number; `never` where none does.
+/// A threshold as numbers of T are compared with it: value >= threshold for all values of T alike. Whole numbers reach
+/// a threshold where they reach the next whole number; `never` where none does.
 template <class T>
 struct Bound {
   T least;

@@ -26,8 +26,8 @@ class LabelStatisticsTest : public testing::TestWithParam<Device> {
   }
 
   /// Against two passes in long double.
-  void expect_right(const Labels& labels, VoxelType type, const std::vector<double>& values, const ConstVoxelSpan& image,
-                    const Shape<3>& shape) {
+  void expect_right(const Labels& labels, VoxelType type, const std::vector<double>& values,
+                    const ConstVoxelSpan& image, const Shape<3>& shape) {
     const VoxelArray there = test::to_device(stream_, labels, type, shape);
     const std::vector<LabelStatistics> found = label_statistics(stream_, there.span(), image);
     std::map<std::uint32_t, std::vector<std::size_t>> places;
@@ -65,9 +65,7 @@ class LabelStatisticsTest : public testing::TestWithParam<Device> {
       if (image.data() == nullptr) continue;
       const auto bound = static_cast<double>(1e-9L * largest_value);
       EXPECT_NEAR(got.mean, static_cast<double>(sum / count), bound) << label;
-      EXPECT_NEAR(got.deviation, static_cast<double>(std::sqrt(squares / count)),
-                  2 * bound)
-          << label;
+      EXPECT_NEAR(got.deviation, static_cast<double>(std::sqrt(squares / count)), 2 * bound) << label;
       EXPECT_EQ(got.least, least) << label;
       EXPECT_EQ(got.largest, largest) << label;
     }
@@ -141,7 +139,8 @@ TEST_P(LabelStatisticsTest, NameWhatIsNoNumber) {
   std::vector<double> values(40, 3);
   values[5] = NAN;
   const VoxelArray there = test::to_device(stream_, labels, VoxelType::uint8, shape);
-  const std::vector<LabelStatistics> found = label_statistics(stream_, there.span(), image<float>(values, shape).span());
+  const std::vector<LabelStatistics> found =
+      label_statistics(stream_, there.span(), image<float>(values, shape).span());
   EXPECT_TRUE(std::isnan(found[0].mean) && std::isnan(found[0].least) && std::isnan(found[0].deviation));
   EXPECT_EQ(found[1].mean, 3);
   EXPECT_EQ(found[1].deviation, 0);

@@ -14,7 +14,7 @@
 namespace kiban::image {
 namespace {
 
-constexpr VoxelType kAll[] = {VoxelType::uint8, VoxelType::int8,  VoxelType::uint16, VoxelType::int16,
+constexpr VoxelType kAll[] = {VoxelType::uint8,  VoxelType::int8,  VoxelType::uint16, VoxelType::int16,
                               VoxelType::uint32, VoxelType::int32, VoxelType::float32};
 
 class ThresholdTest : public testing::TestWithParam<Device> {
@@ -59,7 +59,8 @@ TEST_P(ThresholdTest, ClassesAreCountedInDouble) {
     for (const std::vector<double>& thresholds : all) {
       const test::Labels found = classes(of, thresholds), odd = classes(of, thresholds, true);
       for (std::size_t i = 0; i < values.size(); ++i) {
-        const double value = type == VoxelType::float32 ? static_cast<double>(static_cast<float>(values[i])) : values[i];
+        const double value =
+            type == VoxelType::float32 ? static_cast<double>(static_cast<float>(values[i])) : values[i];
         const auto truth = std::ranges::count_if(thresholds, [&](double t) { return value >= t; });
         EXPECT_EQ(found[i], static_cast<std::uint32_t>(truth)) << name(type) << " " << value;
         EXPECT_EQ(odd[i], found[i] % 2) << name(type) << " " << value;
@@ -133,7 +134,8 @@ TEST(Otsu, IsTheBestOfAllPartitions) {
     histogram.first_edge = -3;
     histogram.width = 0.5;
     histogram.counts.resize(4 + generator() % 8);
-    for (std::int64_t& count : histogram.counts) count = generator() % 4 ? static_cast<std::int64_t>(generator() % 50) : 0;
+    for (std::int64_t& count : histogram.counts)
+      count = generator() % 4 ? static_cast<std::int64_t>(generator() % 50) : 0;
     const int classes = 2 + static_cast<int>(generator() % 3);
     const std::size_t bins = histogram.counts.size();
     if (std::ranges::count_if(histogram.counts, [](auto c) { return c != 0; }) < classes) {
