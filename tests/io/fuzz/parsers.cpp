@@ -91,7 +91,11 @@ struct Kind {
   std::function<void(const fs::path&)> read;
 };
 
-void read_image(const fs::path& path) { kiban::io::read_volume(path); }
+void read_image(const fs::path& path) {
+  kiban::io::read_volume(path);
+  kiban::io::ImageReader reader(path);
+  kiban::io::read_voxels(reader, kiban::io::label_type(reader));
+}
 
 void read_scan(const fs::path& path) {
   const kiban::io::ExchangeReader reader(path);
@@ -245,6 +249,10 @@ std::vector<Kind> kinds(const fs::path& folder) {
   for (const std::string extension : {".mha", ".nrrd", ".nii", ".nii.gz", ".tif"}) {
     kiban::io::write_image(folder / ("seed" + extension), grid, values.span());
     kinds.push_back({"image" + extension, content_of(folder / ("seed" + extension)), &read_image});
+    Array<std::int16_t, 3> labels(grid.shape);
+    std::copy_n(values.host().data, values.size(), labels.host().data);
+    kiban::io::write_image(folder / ("labels" + extension), grid, labels.span());
+    kinds.push_back({"labels" + extension, content_of(folder / ("labels" + extension)), &read_image});
   }
   kiban::io::write_exchange(folder / "seed.h5", values.span(), values.span(), values.span(), {0, 1, 2, 3, 4});
   kinds.push_back({"scan.h5", content_of(folder / "seed.h5"), &read_scan});
