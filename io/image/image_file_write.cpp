@@ -105,7 +105,6 @@ struct ImageWriter::State {
     type = to;
     if (!streamed) return;
     streamed.reset();
-    std::filesystem::resize_file(output.temporary_path(), 0);
     reserve();
   }
 

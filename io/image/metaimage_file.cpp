@@ -79,6 +79,8 @@ MetaImageFile::MetaImageFile(const std::filesystem::path& file, const std::files
   const std::string header = header_of(grid, type);
   header_bytes_ = static_cast<std::int64_t>(header.size());
   int failure = reserve(file_, header_bytes_ + grid.nz() * slice_bytes_);
+  // A file that was meant for larger pixels is cut.
+  if (failure == 0 && ftruncate(file_, header_bytes_ + grid.nz() * slice_bytes_) != 0) failure = errno;
   if (failure == 0) failure = write_at(file_, 0, header.data(), header_bytes_);
   if (failure == 0) return;
   close(file_);

@@ -12,7 +12,7 @@ namespace kiban::io {
 class MetaImageFile {
  public:
   /// Writes the header, and takes the space for the pixels: a disk that is too small is known before the work.
-  ///   file        exists, and is empty
+  ///   file        exists; what is in it is lost
   ///   asked_for   the name for the errors' sentences
   /// Errors: input (the disk is full).
   MetaImageFile(const std::filesystem::path& file, const std::filesystem::path& asked_for, const Grid& grid,

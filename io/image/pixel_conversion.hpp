@@ -2,6 +2,7 @@
 #include <itkImageIOBase.h>
 
 #include <cstdint>
+#include <string>
 
 #include "kernels/core/voxels.hpp"
 

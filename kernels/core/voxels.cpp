@@ -41,11 +41,9 @@ VoxelType label_type_for(std::uint64_t largest) {
 
 VoxelArray::VoxelArray(VoxelType type, const Shape<3>& shape, Device device) {
   with_voxel_type(type, [&]<class T>() {
-    Array<T, 3> array(shape, device);
-    span_ = array.span();
-    // The span's memory lives as long as the array that is kept here.
-    auto kept = std::make_shared<Array<T, 3>>(std::move(array));
-    memory_ = std::shared_ptr<void>(kept, kept.get());
+    const auto array = std::make_shared<Array<T, 3>>(shape, device);
+    span_ = array->span();
+    memory_ = array;
   });
 }
 

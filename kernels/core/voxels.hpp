@@ -26,14 +26,17 @@ VoxelType label_type_for(std::uint64_t largest);
 template <class T>
 constexpr VoxelType voxel_type() {
   using U = std::remove_const_t<T>;
-  if constexpr (std::is_same_v<U, std::uint8_t>) return VoxelType::uint8;
-  if constexpr (std::is_same_v<U, std::int8_t>) return VoxelType::int8;
-  if constexpr (std::is_same_v<U, std::uint16_t>) return VoxelType::uint16;
-  if constexpr (std::is_same_v<U, std::int16_t>) return VoxelType::int16;
-  if constexpr (std::is_same_v<U, std::uint32_t>) return VoxelType::uint32;
-  if constexpr (std::is_same_v<U, std::int32_t>) return VoxelType::int32;
-  static_assert(std::is_same_v<U, float> || (std::is_integral_v<U> && sizeof(U) < 8), "not the type of a voxel");
-  return VoxelType::float32;
+  constexpr bool is_integer = std::is_integral_v<U> && !std::is_same_v<U, bool> && sizeof(U) <= 4;
+  static_assert(std::is_same_v<U, float> || is_integer, "not the type of a voxel");
+  constexpr bool is_signed = std::is_signed_v<U>;
+  if constexpr (std::is_same_v<U, float>)
+    return VoxelType::float32;
+  else if constexpr (sizeof(U) == 1)
+    return is_signed ? VoxelType::int8 : VoxelType::uint8;
+  else if constexpr (sizeof(U) == 2)
+    return is_signed ? VoxelType::int16 : VoxelType::uint16;
+  else
+    return is_signed ? VoxelType::int32 : VoxelType::uint32;
 }
 
 /// Calls `body.template operator()<T>()` for the C++ type of `type`.

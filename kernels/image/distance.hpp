@@ -18,8 +18,9 @@ struct DistanceRule {
 ///   distances [z,y,x]   mm; infinite (signed: with its sign) where there is no other kind; nothing lies outside of the
 ///                       volume
 /// Errors: input (another type, a spacing that is not positive and finite) · internal (another shape) · device.
-/// Cost: linear; two reads of labels, two writes and one read of distances. Workspace: of a thread 20 bytes for each
-/// voxel of 16 columns (CPU); 12 bytes for each voxel of some columns, 192 MiB or one column (GPU). Synchronous.
+/// Cost: linear; three reads of labels, three writes and two reads of distances (GPU: five reads
+/// of labels). Workspace: of a thread 20 bytes for each voxel of 16 columns (CPU); 12 bytes for each voxel of some
+/// columns, 192 MiB or one column (GPU). Synchronous.
 /// Exactness: squares are sums of at most three rounded products, in float: relative 2^-22, exact where spacing is the
 /// same along x, y and z and squared distances stay below 2^24 voxels. Independent of threads.
 /// Source: Felzenszwalb and Huttenlocher, "Distance transforms of sampled functions", Theory of Computing 8 (2012);
