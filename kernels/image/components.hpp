@@ -35,10 +35,11 @@ struct ComponentState {
 ///   labels [z,y,x]   uint8, uint16 or uint32, on the stream's device; they must outlive the object, unchanged
 /// Errors: input (another type; more than 2^32 - 2 runs or components; an axis of 2^31 voxels) · device (memory
 /// elsewhere).
-/// Cost: one read of the labels for each call. Workspace: on a CPU 4 bytes for each run of equal labels along x and 12
-/// for each of two slices; on a GPU 4 bytes a voxel, 8 from 2^31 voxels on. Synchronous.
-/// Source: He, Chao, Suzuki, "A run-based two-scan labeling algorithm", IEEE Trans. Image Processing 17 (2008); on a
-/// GPU Playne and Hawick, "A new algorithm for parallel connected-component labelling on GPUs", IEEE TPDS 29 (2018).
+/// Cost: the labels are read twice to find components, and once more in each other call. Workspace: on a CPU 4 bytes
+/// for each run of equal labels along x, and of a thread a third of a byte for each voxel of a slice; on a GPU 4 bytes
+/// a voxel, 12 from 2^31 voxels on. Synchronous. Source: He, Chao, Suzuki, "A run-based two-scan labeling algorithm",
+/// IEEE Trans. Image Processing 17 (2008); on a GPU Playne and Hawick, "A new algorithm for parallel
+/// connected-component labelling on GPUs", IEEE TPDS 29 (2018).
 class Components {
  public:
   Components(Stream& stream, const ConstVoxelSpan& labels, Connectivity connectivity, Joined joined = Joined::labels);

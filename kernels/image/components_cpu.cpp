@@ -4,6 +4,8 @@
 #include "kernels/image/components_cpu.hpp"
 
 #include <algorithm>
+#include <numeric>
+#include <vector>
 
 #include "kernels/core/parallel.hpp"
 #include "kernels/image/components.hpp"
@@ -26,7 +28,7 @@ struct Layout : Bands {
     bands_of_slab = std::max(least, (count + wanted - 1) / wanted);
     slabs = (count + bands_of_slab - 1) / bands_of_slab;
   }
-  std::int64_t first_row(std::int64_t slab) const { return std::min(rows, slab * bands_of_slab * rows_of_band); }
+  std::int64_t first_row(std::int64_t slab) const { return first_row_of_band(slab * bands_of_slab); }
 
   std::int64_t bands_of_slab, slabs;
 };
@@ -137,80 +139,72 @@ class RecentRows {
   std::vector<Touch> touches_;
 };
 
-struct Slab {
-  std::int64_t first_row = 0, end_row = 0;
-  std::vector<Id> parent;     ///< of its runs, which are numbered from 0 on
-  Id first_of_last_rows = 0;  ///< number of the first run of the rows that the next slab may touch
-};
-
 class Finder {
  public:
   Finder(Stream& stream, const ComponentProblem& problem, ComponentState& state)
       : stream_(stream), problem_(problem), state_(state), layout_(problem.labels.shape(), stream.threads()) {}
 
   void run() {
-    state_.first_runs.resize(at(layout_.count));
-    slabs_.resize(at(layout_.slabs));
+    number_runs();
     parallel_for(stream_, layout_.slabs, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t slab = begin; slab < end; ++slab) join_within(slab);
     });
-    close_ranks();
-    for (std::size_t slab = 1; slab < slabs_.size(); ++slab) join_with_previous(slabs_[slab - 1], slabs_[slab]);
+    for (std::int64_t slab = 1; slab < layout_.slabs; ++slab) join_with_previous(slab);
     number_roots();
   }
 
  private:
   Id* parents() { return state_.numbers.host().data; }
 
-  void join_within(std::int64_t index) {
-    Slab& slab = slabs_[at(index)];
-    slab.first_row = layout_.first_row(index);
-    slab.end_row = layout_.first_row(index + 1);
-    RecentRows rows(problem_, layout_, slab.first_row, 0);
-    for (std::int64_t row = slab.first_row; row < slab.end_row; ++row) {
+  /// Counts the runs of each band, so that every run has its number, and its place, before any is joined.
+  void number_runs() {
+    const auto count_runs = row_functions(problem_.labels.type()).count_runs;
+    const std::int64_t row_bytes = layout_.columns * bytes_of(problem_.labels.type());
+    std::vector<std::int64_t> runs(at(layout_.count), 0);
+    parallel_for(stream_, layout_.count, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t band = begin; band < end; ++band)
+        for (std::int64_t row = layout_.first_row_of_band(band); row < layout_.first_row_of_band(band + 1); ++row)
+          runs[at(band)] += count_runs(static_cast<const char*>(problem_.labels.data()) + row * row_bytes,
+                                       layout_.columns, problem_.joined == Joined::background);
+    });
+    std::int64_t all = 0;
+    for (const std::int64_t of_band : runs) {
+      state_.first_runs.push_back(static_cast<Id>(all));
+      all += of_band;
+    }
+    if (all >= (std::int64_t{1} << 32) - 1)
+      throw Error(ErrorCode::input, "the labels change more than 4294967294 times along x; crop the volume");
+    state_.numbers = Array<std::uint32_t, 1>({all}, stream_.device());
+  }
+
+  RecentRows rows_from_band(std::int64_t band) {
+    return {problem_, layout_, layout_.first_row_of_band(band), state_.first_runs[at(band)]};
+  }
+
+  void join_within(std::int64_t slab) {
+    const std::int64_t first_row = layout_.first_row(slab), end_row = layout_.first_row(slab + 1);
+    RecentRows rows = rows_from_band(slab * layout_.bands_of_slab);
+    for (std::int64_t row = first_row; row < end_row; ++row) {
       if (row % layout_.rows_of_slice == 0) stream_.check();
-      if (row % layout_.rows_of_band == 0) state_.first_runs[at(row / layout_.rows_of_band)] = rows.next_run();
       const Id first = rows.next_run();
       const std::int64_t runs = rows.read_next();
-      for (std::int64_t run = 0; run < runs; ++run) slab.parent.push_back(first + static_cast<Id>(run));
-      if (runs != 0)
-        rows.join(row, neighbours_of(layout_, row, problem_.connectivity, slab.first_row, row), slab.parent.data());
-    }
-    slab.first_of_last_rows = rows.first_run(std::max(slab.first_row, slab.end_row - last_rows()));
-  }
-
-  /// Rows of a slab that the first row of the next can touch, and so the number of rows of that which touch this.
-  std::int64_t last_rows() const { return layout_.rows_of_slice + 1; }
-
-  /// Numbers the runs of all slabs one after the other.
-  void close_ranks() {
-    std::int64_t runs = 0;
-    for (const Slab& slab : slabs_) runs += static_cast<std::int64_t>(slab.parent.size());
-    if (runs >= (std::int64_t{1} << 32) - 1)
-      throw Error(ErrorCode::input, "the labels change more than 4294967294 times along x; crop the volume");
-    state_.numbers = Array<std::uint32_t, 1>({runs}, stream_.device());
-    Id first = 0;
-    for (std::int64_t s = 0; s < layout_.slabs; ++s) {
-      Slab& slab = slabs_[at(s)];
-      Id* const to = parents() + first;
-      std::ranges::transform(slab.parent, to, [first](Id parent) { return parent + first; });
-      const std::int64_t end_band = std::min(layout_.count, (s + 1) * layout_.bands_of_slab);
-      for (std::int64_t band = s * layout_.bands_of_slab; band < end_band; ++band) state_.first_runs[at(band)] += first;
-      slab.first_of_last_rows += first;
-      first += static_cast<Id>(slab.parent.size());
-      slab.parent = {};
+      std::iota(parents() + first, parents() + first + runs, first);
+      if (runs != 0) rows.join(row, neighbours_of(layout_, row, problem_.connectivity, first_row, row), parents());
     }
   }
 
-  void join_with_previous(const Slab& previous, const Slab& slab) {
-    const std::int64_t first = std::max(previous.first_row, slab.first_row - last_rows());
-    RecentRows rows(problem_, layout_, first, previous.first_of_last_rows);
-    for (std::int64_t row = first; row < slab.first_row; ++row) rows.read_next();
-    const std::int64_t end = std::min(slab.end_row, slab.first_row + last_rows());
-    for (std::int64_t row = slab.first_row; row < end; ++row) {
+  /// The rows before a slab that its first rows can touch, and as many of its own that touch them.
+  void join_with_previous(std::int64_t slab) {
+    const std::int64_t seam = layout_.first_row(slab), reach = layout_.rows_of_slice + 1;
+    const std::int64_t first_band = std::max<std::int64_t>(0, seam - reach) / layout_.rows_of_band;
+    const std::int64_t first_row = layout_.first_row_of_band(first_band);
+    RecentRows rows = rows_from_band(first_band);
+    for (std::int64_t row = first_row; row < seam; ++row) rows.read_next();
+    const std::int64_t end = std::min(layout_.first_row(slab + 1), seam + reach);
+    for (std::int64_t row = seam; row < end; ++row) {
       stream_.check();
       rows.read_next();
-      rows.join(row, neighbours_of(layout_, row, problem_.connectivity, first, slab.first_row), parents());
+      rows.join(row, neighbours_of(layout_, row, problem_.connectivity, first_row, seam), parents());
     }
   }
 
@@ -227,7 +221,6 @@ class Finder {
   const ComponentProblem& problem_;
   ComponentState& state_;
   Layout layout_;
-  std::vector<Slab> slabs_;
 };
 
 }  // namespace

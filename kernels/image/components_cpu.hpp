@@ -14,6 +14,8 @@ struct Bands {
     count = (rows + rows_of_band - 1) / rows_of_band;
   }
 
+  std::int64_t first_row_of_band(std::int64_t band) const { return std::min(rows, band * rows_of_band); }
+
   std::int64_t columns, rows_of_slice, rows, rows_of_band, count;
 };
 

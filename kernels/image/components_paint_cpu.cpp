@@ -24,8 +24,7 @@ void for_each_row(Stream& stream, const ComponentProblem& problem, const Compone
     std::vector<std::uint32_t> looked_up(runs.size());
     for (std::int64_t band = begin; band < end; ++band) {
       const std::uint32_t* number = numbers + state.first_runs[static_cast<std::size_t>(band)];
-      const std::int64_t end_row = std::min(bands.rows, (band + 1) * bands.rows_of_band);
-      for (std::int64_t row = band * bands.rows_of_band; row < end_row; ++row) {
+      for (std::int64_t row = bands.first_row_of_band(band); row < bands.first_row_of_band(band + 1); ++row) {
         const auto* labels = static_cast<const char*>(problem.labels.data()) + row * row_bytes;
         const std::int64_t count = find_runs(labels, bands.columns, problem.joined == Joined::background, runs.data());
         if (!value_of.empty())

@@ -61,21 +61,40 @@ HWY_ATTR HWY_INLINE std::uint64_t equal_to_before(const T* row, const T* other, 
   return word_of(row + begin, other + begin - 1, count, begin - 1, 0, are_equal);
 }
 
+/// Voxels that begin with another label than the one before, and voxels of runs that count.
+struct Word {
+  std::uint64_t changes, counted;
+};
+template <class T>
+HWY_ATTR HWY_INLINE Word read_word(const T* row, std::int64_t begin, std::int64_t columns, bool of_background) {
+  const std::int64_t count = std::min(kWord, columns - begin);
+  const std::uint64_t valid = ~std::uint64_t{0} >> (kWord - count);
+  const std::uint64_t zeros = word_of(row + begin, row + begin, count, begin, 0, [](auto a, auto) HWY_ATTR {
+    return hn::Eq(a, hn::Zero(hn::DFromV<decltype(a)>()));
+  });
+  return {~equal_to_before(row, row, begin, count, columns) & valid, of_background ? zeros : ~zeros & valid};
+}
+
+template <class T>
+HWY_ATTR std::int64_t count_runs_of(const void* row_memory, std::int64_t columns, bool of_background) {
+  std::int64_t runs = 0;
+  for (std::int64_t begin = 0; begin < columns; begin += kWord) {
+    const Word word = read_word(static_cast<const T*>(row_memory), begin, columns, of_background);
+    runs += std::popcount(word.changes & word.counted);
+  }
+  return runs;
+}
+
 template <class T>
 HWY_ATTR std::int64_t read_row_of(const void* row_memory, std::int64_t columns, bool of_background,
                                   const RowBits& bits) {
-  const T* const row = static_cast<const T*>(row_memory);
   std::uint32_t runs = 0;
   for (std::int64_t begin = 0; begin < columns; begin += kWord) {
-    const std::int64_t word = begin / kWord, count = std::min(kWord, columns - begin);
-    const std::uint64_t valid = ~std::uint64_t{0} >> (kWord - count);
-    const std::uint64_t zeros = word_of(row + begin, row + begin, count, begin, 0, [](auto a, auto) HWY_ATTR {
-      return hn::Eq(a, hn::Zero(hn::DFromV<decltype(a)>()));
-    });
-    bits.changes[word] = ~equal_to_before(row, row, begin, count, columns) & valid;
-    bits.counted[word] = of_background ? zeros : ~zeros & valid;
-    bits.runs_before[word] = runs;
-    runs += static_cast<std::uint32_t>(std::popcount(bits.changes[word] & bits.counted[word]));
+    const Word word = read_word(static_cast<const T*>(row_memory), begin, columns, of_background);
+    bits.changes[begin / kWord] = word.changes;
+    bits.counted[begin / kWord] = word.counted;
+    bits.runs_before[begin / kWord] = runs;
+    runs += static_cast<std::uint32_t>(std::popcount(word.changes & word.counted));
   }
   return runs;
 }
@@ -189,7 +208,7 @@ HWY_ATTR void paint_runs_of(const Run* runs, const std::uint32_t* value_of_run, 
 
 RowFunctions row_functions_of(VoxelType type) {
   return with_label_type(type, []<class T>() {
-    return RowFunctions{&read_row_of<T>, &find_touches_of<T>, &find_runs_of<T>, &paint_runs_of<T>};
+    return RowFunctions{&count_runs_of<T>, &read_row_of<T>, &find_touches_of<T>, &find_runs_of<T>, &paint_runs_of<T>};
   });
 }
 

@@ -33,6 +33,8 @@ struct Touch {
 
 /// What is done along one row, for one type of labels and the instruction set of this machine.
 struct RowFunctions {
+  /// The number of runs that count, as of read_row.
+  std::int64_t (*count_runs)(const void* row, std::int64_t columns, bool of_background);
   /// Returns the number of runs that count: of each label but 0, or with `of_background` of 0 alone.
   std::int64_t (*read_row)(const void* row, std::int64_t columns, bool of_background, const RowBits& bits);
   /// Pairs of runs that count, of one label, and touch: one of `row`, and one of those beside it.
