@@ -44,8 +44,9 @@ struct Envelope {
 };
 
 struct DistanceFunctions {
-  /// Squared distances to the walls of each run. Where `rule` has none the background is 0.
-  void (*measure_runs)(const Run* runs, std::int64_t count, std::int64_t columns, float step, float* squares);
+  /// Squared distances to the walls of each run, and `between` them, too, where it is else 0.
+  void (*measure_runs)(const Run* runs, std::int64_t count, std::int64_t columns, float step, bool between,
+                       float* squares);
   void (*measure_columns)(const Columns& columns, Envelope& envelope);
   std::int64_t lanes;
 };
@@ -66,26 +67,20 @@ using Ints = hn::RebindToSigned<Floats>;
 using Kinds = hn::RebindToUnsigned<Floats>;
 
 /// From left to right whole vectors are stored: what they write beyond a run is written again by the next.
-void measure_runs_of(const Run* runs, std::int64_t count, std::int64_t columns, float step, float* squares) {
+void measure_runs_of(const Run* runs, std::int64_t count, std::int64_t columns, float step, bool between,
+                     float* squares) {
   const Floats d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const auto fill = [&](std::int64_t begin, std::int64_t end, auto value_at, auto single) HWY_ATTR {
     for (; begin < end && begin + lanes <= columns; begin += lanes) hn::StoreU(value_at(begin), d, squares + begin);
     for (; begin < end; ++begin) squares[begin] = single(begin);
   };
-  const auto zero = [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
-    fill(
-        begin, end, [&](std::int64_t) HWY_ATTR { return hn::Zero(d); }, [](std::int64_t) { return 0.0F; });
-  };
-  std::int64_t done = 0;
-  for (std::int64_t r = 0; r < count; ++r) {
-    const Run& run = runs[r];
-    zero(done, run.begin);
+  const auto measure = [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
     // The voxels of another kind at either end.
-    const float left = run.begin == 0 ? -kFar / step : static_cast<float>(run.begin) - 1;
-    const float right = run.end == columns ? kFar / step : static_cast<float>(run.end);
+    const float left = begin == 0 ? -kFar / step : static_cast<float>(begin) - 1;
+    const float right = end == columns ? kFar / step : static_cast<float>(end);
     fill(
-        run.begin, run.end,
+        begin, end,
         [&](std::int64_t x) HWY_ATTR {
           const auto place = hn::Iota(d, static_cast<float>(x));
           const auto steps = hn::Min(hn::Sub(place, hn::Set(d, left)), hn::Sub(hn::Set(d, right), place));
@@ -96,9 +91,19 @@ void measure_runs_of(const Run* runs, std::int64_t count, std::int64_t columns, 
           const float length = std::min(static_cast<float>(x) - left, right - static_cast<float>(x)) * step;
           return std::min(length * length, kFarSquare);
         });
-    done = run.end;
+  };
+  const auto pass = [&](std::int64_t begin, std::int64_t end) HWY_ATTR {
+    if (between) return measure(begin, end);
+    fill(
+        begin, end, [&](std::int64_t) HWY_ATTR { return hn::Zero(d); }, [](std::int64_t) { return 0.0F; });
+  };
+  std::int64_t done = 0;
+  for (std::int64_t r = 0; r < count; ++r) {
+    pass(done, runs[r].begin);
+    measure(runs[r].begin, runs[r].end);
+    done = runs[r].end;
   }
-  zero(done, columns);
+  pass(done, columns);
 }
 
 template <class T>
@@ -299,7 +304,8 @@ class Measurement {
     for (std::int64_t z = begin; z < end; ++z) {
       for (std::int64_t row = z * rows; row < (z + 1) * rows; ++row) {
         const std::int64_t count = runs_of(row, runs);
-        functions_.measure_runs(runs.data(), count, columns, problem_.step[0], squares_.data + row * columns);
+        functions_.measure_runs(runs.data(), count, columns, problem_.step[0], problem_.rule.is_signed,
+                                squares_.data + row * columns);
       }
       for (std::int64_t x = 0; x < columns; x += functions_.lanes)
         measure(z * rows * columns + x, std::min(functions_.lanes, columns - x), rows, columns, 1, envelope);
@@ -315,16 +321,12 @@ class Measurement {
   }
 
  private:
-  /// Of all kinds that have distances.
+  /// Of all kinds but the background.
   std::int64_t runs_of(std::int64_t row, std::vector<Run>& runs) const {
     const std::int64_t columns = squares_.shape[2];
     const void* const labels = static_cast<const char*>(problem_.labels.data()) + row * columns * label_bytes_;
-    std::int64_t count = rows_.find_runs(labels, columns, false, runs.data());
-    if (!problem_.rule.labels_apart) count = merged(runs, count);
-    return problem_.rule.is_signed ? with_background(runs, count) : count;
-  }
-
-  static std::int64_t merged(std::vector<Run>& runs, std::int64_t count) {
+    const std::int64_t count = rows_.find_runs(labels, columns, false, runs.data());
+    if (problem_.rule.labels_apart) return count;
     std::int64_t kept = 0;
     for (std::int64_t r = 0; r < count; ++r) {
       if (kept != 0 && runs[at(kept - 1)].end == runs[at(r)].begin)
@@ -333,20 +335,6 @@ class Measurement {
         runs[at(kept++)] = runs[at(r)];
     }
     return kept;
-  }
-
-  std::int64_t with_background(std::vector<Run>& runs, std::int64_t count) const {
-    const auto columns = static_cast<std::uint32_t>(squares_.shape[2]);
-    std::vector<Run> all;
-    std::uint32_t done = 0;
-    for (std::int64_t r = 0; r < count; ++r) {
-      if (done < runs[at(r)].begin) all.push_back({done, runs[at(r)].begin, 0});
-      all.push_back(runs[at(r)]);
-      done = runs[at(r)].end;
-    }
-    if (done < columns) all.push_back({done, columns, 0});
-    std::ranges::copy(all, runs.begin());
-    return static_cast<std::int64_t>(all.size());
   }
 
   void measure(std::int64_t first, std::int64_t count, std::int64_t length, std::int64_t stride, std::size_t axis,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "engine/operations/standard.hpp"
 #include "engine/registry.hpp"
@@ -87,6 +88,45 @@ TEST_P(OperationOnDevice, LabelMaps) {
   EXPECT_EQ(std::ranges::count(cleaned, 3.0F), 36);
   EXPECT_EQ(std::ranges::count(cleaned, 9.0F), 2);
   EXPECT_EQ(cleaned[(2 * 7 + 2) * 8 + 2], 3);
+}
+
+TEST_P(OperationOnDevice, Thresholds) {
+  const Grid grid = Grid::centred({6, 7, 9}, {1, 1, 1});
+  std::vector<std::int16_t> values(6 * 7 * 9);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<std::int16_t>(i * 7919 % 1000 - 500);
+  io::write_image(folder_ / "in.nrrd", grid, {values.data(), grid.shape});
+  const Texts given{{"image", folder_ / "in.nrrd"}};
+  Texts range = given, sure = given, otsu = given;
+  range.insert({{"low", "-100.5"}, {"high", "200"}});
+  expect_same("image.threshold", range, "labels", 1e-30);
+  sure.insert({{"low", "200"}, {"sure", "450"}, {"connectivity", "6"}});
+  expect_same("image.threshold", sure, "labels", 1e-30);
+  otsu.insert({{"classes", "3"}});
+  expect_same("image.otsu", otsu, "labels", 1e-30);
+}
+
+TEST_P(OperationOnDevice, StatisticsOfLabels) {
+  const Grid grid = Grid::centred({6, 7, 9}, {1, 2, 3});
+  std::vector<std::uint8_t> labels(6 * 7 * 9);
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<std::uint8_t>(i / 20 % 4);
+  io::write_image(folder_ / "labels.mha", grid, {labels.data(), grid.shape});
+  io::write_image(folder_ / "image.mha", grid, {test::uniform(6 * 7 * 9, 3).data(), grid.shape});
+  nlohmann::json reports[2];
+  for (const Device device : {Device{}, GetParam()}) {
+    const std::string path = folder_ / (name(device) + ".json");
+    run_on(device, "image.statistics",
+           {{"labels", folder_ / "labels.mha"}, {"image", folder_ / "image.mha"}, {"report", path}});
+    reports[device == Device{} ? 0 : 1] = nlohmann::json::parse(test::read_text(path)).at("labels");
+  }
+  if (GetParam() == Device{}) reports[1] = reports[0];
+  ASSERT_EQ(reports[0].size(), 3U);
+  ASSERT_EQ(reports[1].size(), 3U);
+  for (std::size_t k = 0; k < 3; ++k) {
+    EXPECT_EQ(reports[0][k].at("voxels"), reports[1][k].at("voxels"));
+    EXPECT_EQ(reports[0][k].at("centroid_mm"), reports[1][k].at("centroid_mm"));
+    for (const char* figure : {"mean", "standard_deviation"})
+      EXPECT_NEAR(reports[0][k].at(figure).get<double>(), reports[1][k].at(figure).get<double>(), 1e-9) << figure;
+  }
 }
 
 TEST_P(OperationOnDevice, ScorePairs) {
