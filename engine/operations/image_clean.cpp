@@ -1,14 +1,11 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 #include <numeric>
 #include <optional>
 
 #include "engine/operations/components_parameters.hpp"
+#include "engine/operations/label_map_work.hpp"
 #include "engine/operations/standard.hpp"
-#include "engine/operations/voxels_port.hpp"
-#include "kernels/core/error.hpp"
 #include "kernels/image/components.hpp"
 
 namespace kiban::engine {
@@ -28,42 +25,12 @@ void keep_largest(const std::vector<ComponentMeasure>& measures, std::int64_t mo
     if (label_of[k] != 0 && ++kept[label_of[k]] > most) label_of[k] = 0;
 }
 
-class CleanWork : public Work {
+class CleanWork : public LabelMapWork {
  public:
   explicit CleanWork(const Request& request)
-      : request_(request), connectivity_(connectivity_of(request.parameters)), input_(request, "image") {
-    const Vec3& spacing = input_.grid().spacing;
+      : LabelMapWork(request, VoxelUse::labels, std::nullopt), connectivity_(connectivity_of(request.parameters)) {
+    const Vec3& spacing = input().grid().spacing;
     voxel_mm3_ = spacing[0] * spacing[1] * spacing[2];
-  }
-
-  Plan plan(Device device) const override {
-    const auto voxels = static_cast<std::size_t>(input_.voxels());
-    const std::size_t bytes = voxels * static_cast<std::size_t>(bytes_of(input_.type()));
-    Plan plan;
-    plan.updates = input_.voxels();
-    plan.host_bytes = input_.host_bytes() + (device == Device{} ? 0 : bytes);
-    plan.device_bytes = input_.device_bytes(device) + bytes + voxels * sizeof(std::uint32_t);
-    return plan;
-  }
-
-  void run(Stream& stream, Progress& progress) override {
-    output_.emplace(request_, "labels", input_.grid(), input_.type(), stream);
-    progress.enter("read");
-    const ConstVoxelSpan labels = input_.all(stream);
-    progress.enter("compute");
-    const VoxelSpan cleaned = output_->room(input_.type());
-    if (cleaned.type() != input_.type())
-      throw Error(ErrorCode::input, fmt::format("the array labels is {} and the image {}; give an array of the image's",
-                                                name(cleaned.type()), name(input_.type())));
-    drop_components(stream, labels, cleaned);
-    if (request_.parameters.flag("fill-holes")) fill_holes(stream, cleaned);
-    output_->put(progress);
-  }
-
-  void store(Progress& progress) override {
-    progress.enter("write");
-    io::commit_together({output_->finish(progress)});
-    output_->hand_over();
   }
 
   std::vector<Finding> findings() const override {
@@ -75,15 +42,24 @@ class CleanWork : public Work {
   }
 
  private:
+  std::size_t workspace_bytes() const override {
+    return static_cast<std::size_t>(input().voxels()) * sizeof(std::uint32_t);
+  }
+
+  void compute(Stream& stream, const ConstVoxelSpan& image, LabelSink& output) override {
+    const VoxelSpan cleaned = output.room_of(image.type());
+    drop_components(stream, image, cleaned);
+    if (parameters().flag("fill-holes")) fill_holes(stream, cleaned);
+  }
+
   void drop_components(Stream& stream, const ConstVoxelSpan& labels, const VoxelSpan& cleaned) {
     const image::Components components(stream, labels, connectivity_);
     const std::vector<ComponentMeasure> measures = components.measure(stream);
     std::vector<std::uint32_t> label_of(measures.size());
-    const double least_mm3 = request_.parameters.real("smaller-than-mm3");
+    const double least_mm3 = parameters().real("smaller-than-mm3");
     for (std::size_t k = 0; k < measures.size(); ++k)
       label_of[k] = mm3(measures[k]) < least_mm3 ? 0 : measures[k].label;
-    if (const std::int64_t most = request_.parameters.integer("largest"); most > 0)
-      keep_largest(measures, most, label_of);
+    if (const std::int64_t most = parameters().integer("largest"); most > 0) keep_largest(measures, most, label_of);
     for (std::size_t k = 0; k < measures.size(); ++k) {
       (label_of[k] ? kept_ : dropped_) += 1;
       if (!label_of[k]) dropped_mm3_ += mm3(measures[k]);
@@ -110,11 +86,8 @@ class CleanWork : public Work {
 
   double mm3(const ComponentMeasure& measure) const { return static_cast<double>(measure.voxels) * voxel_mm3_; }
 
-  Request request_;
   image::Connectivity connectivity_;
-  VoxelSource input_;
   double voxel_mm3_ = 1;
-  std::optional<LabelSink> output_;
   std::int64_t kept_ = 0, dropped_ = 0, holes_ = 0;
   double dropped_mm3_ = 0, filled_mm3_ = 0;
 };

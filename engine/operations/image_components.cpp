@@ -1,54 +1,31 @@
-#include <fmt/format.h>
-
-#include <optional>
-
 #include "engine/operations/components_parameters.hpp"
+#include "engine/operations/label_map_work.hpp"
 #include "engine/operations/standard.hpp"
-#include "engine/operations/voxels_port.hpp"
 #include "kernels/image/components.hpp"
 
 namespace kiban::engine {
 namespace {
 
-class ComponentsWork : public Work {
+class ComponentsWork : public LabelMapWork {
  public:
   explicit ComponentsWork(const Request& request)
-      : request_(request), connectivity_(connectivity_of(request.parameters)), input_(request, "image") {}
-
-  Plan plan(Device device) const override {
-    const auto voxels = static_cast<std::size_t>(input_.voxels());
-    Plan plan;
-    plan.updates = input_.voxels();
-    plan.host_bytes = input_.host_bytes() + (device == Device{} ? 0 : voxels * sizeof(std::uint32_t));
-    // The components' numbers, and what finds them.
-    plan.device_bytes = input_.device_bytes(device) + 2 * voxels * sizeof(std::uint32_t);
-    return plan;
-  }
-
-  void run(Stream& stream, Progress& progress) override {
-    output_.emplace(request_, "labels", input_.grid(), VoxelType::uint32, stream);
-    progress.enter("read");
-    const ConstVoxelSpan labels = input_.all(stream);
-    progress.enter("compute");
-    const image::Components components(stream, labels, connectivity_);
-    count_ = components.count();
-    components.number(stream, output_->room(label_type_for(count_)));
-    output_->put(progress);
-  }
-
-  void store(Progress& progress) override {
-    progress.enter("write");
-    io::commit_together({output_->finish(progress)});
-    output_->hand_over();
-  }
+      : LabelMapWork(request, VoxelUse::labels, VoxelType::uint32),
+        connectivity_(connectivity_of(request.parameters)) {}
 
   std::vector<Finding> findings() const override { return {{"components", static_cast<double>(count_), ""}}; }
 
  private:
-  Request request_;
+  std::size_t workspace_bytes() const override {
+    return static_cast<std::size_t>(input().voxels()) * sizeof(std::uint32_t);
+  }
+
+  void compute(Stream& stream, const ConstVoxelSpan& image, LabelSink& output) override {
+    const image::Components components(stream, image, connectivity_);
+    count_ = components.count();
+    components.number(stream, output.room(label_type_for(count_)));
+  }
+
   image::Connectivity connectivity_;
-  VoxelSource input_;
-  std::optional<LabelSink> output_;
   std::uint32_t count_ = 0;
 };
 

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "engine/operations/components_parameters.hpp"
+#include "engine/operations/label_map_work.hpp"
 #include "engine/operations/standard.hpp"
-#include "engine/operations/voxels_port.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/image/components.hpp"
 #include "kernels/image/threshold.hpp"
@@ -15,56 +15,13 @@
 namespace kiban::engine {
 namespace {
 
-/// What thresholds and Otsu's thresholds share: values in, a label map of uint8 out.
-class ClassesWork : public Work {
- public:
-  explicit ClassesWork(const Request& request) : request_(request), input_(request, "image", VoxelUse::values) {}
-
-  Plan plan(Device device) const override {
-    const auto voxels = static_cast<std::size_t>(input_.voxels());
-    Plan plan;
-    plan.updates = input_.voxels();
-    plan.host_bytes = input_.host_bytes() + (device == Device{} ? 0 : voxels);
-    plan.device_bytes = input_.device_bytes(device) + voxels + extra_bytes();
-    return plan;
-  }
-
-  void run(Stream& stream, Progress& progress) override {
-    output_.emplace(request_, "labels", input_.grid(), VoxelType::uint8, stream);
-    progress.enter("read");
-    const ConstVoxelSpan image = input_.all(stream);
-    progress.enter("compute");
-    const VoxelSpan labels = output_->room(VoxelType::uint8);
-    if (labels.type() != VoxelType::uint8)
-      throw Error(ErrorCode::input,
-                  fmt::format("the array labels is {}; give one of uint8", kiban::name(labels.type())));
-    classify(stream, image, labels.as<std::uint8_t>());
-    output_->put(progress);
-  }
-
-  void store(Progress& progress) override {
-    progress.enter("write");
-    io::commit_together({output_->finish(progress)});
-    output_->hand_over();
-  }
-
- protected:
-  virtual void classify(Stream& stream, const ConstVoxelSpan& image, Span<std::uint8_t, 3> labels) = 0;
-  virtual std::size_t extra_bytes() const { return 0; }
-  const Values& parameters() const { return request_.parameters; }
-  std::size_t voxels() const { return static_cast<std::size_t>(input_.voxels()); }
-  const std::string& input_name() const { return input_.name(); }
-
- private:
-  Request request_;
-  VoxelSource input_;
-  std::optional<LabelSink> output_;
-};
-
-class ThresholdWork : public ClassesWork {
+class ThresholdWork : public LabelMapWork {
  public:
   explicit ThresholdWork(const Request& request)
-      : ClassesWork(request), low_(parameters().real("low")), high_(given("high")), sure_(given("sure")) {
+      : LabelMapWork(request, VoxelUse::values, VoxelType::uint8),
+        low_(parameters().real("low")),
+        high_(given("high")),
+        sure_(given("sure")) {
     if (high_ && *high_ < low_) throw Error(ErrorCode::usage, "high is below low; give the smaller number to low");
     if (sure_ && *sure_ < low_) throw Error(ErrorCode::usage, "sure is below low; give the smaller number to low");
     if (sure_ && high_ && *sure_ > *high_)
@@ -76,9 +33,12 @@ class ThresholdWork : public ClassesWork {
     return parameters().has(name) ? std::optional(parameters().real(name)) : std::nullopt;
   }
 
-  std::size_t extra_bytes() const override { return sure_ ? voxels() * (1 + sizeof(std::uint32_t)) : 0; }
+  std::size_t workspace_bytes() const override {
+    return sure_ ? static_cast<std::size_t>(input().voxels()) * (1 + sizeof(std::uint32_t)) : 0;
+  }
 
-  void classify(Stream& stream, const ConstVoxelSpan& image, Span<std::uint8_t, 3> labels) override {
+  void compute(Stream& stream, const ConstVoxelSpan& image, LabelSink& output) override {
+    const Span<std::uint8_t, 3> labels = output.room_of(VoxelType::uint8).as<std::uint8_t>();
     mark(stream, image, low_, labels);
     if (!sure_) return;
     Array<std::uint8_t, 3> sure(labels.shape(), labels.device());
@@ -98,9 +58,9 @@ class ThresholdWork : public ClassesWork {
   std::optional<double> high_, sure_;
 };
 
-class OtsuWork : public ClassesWork {
+class OtsuWork : public LabelMapWork {
  public:
-  explicit OtsuWork(const Request& request) : ClassesWork(request) {}
+  explicit OtsuWork(const Request& request) : LabelMapWork(request, VoxelUse::values, VoxelType::uint8) {}
 
   std::vector<Finding> findings() const override {
     std::vector<Finding> found;
@@ -110,14 +70,14 @@ class OtsuWork : public ClassesWork {
   }
 
  private:
-  void classify(Stream& stream, const ConstVoxelSpan& image, Span<std::uint8_t, 3> labels) override {
+  void compute(Stream& stream, const ConstVoxelSpan& image, LabelSink& output) override {
     const image::Histogram histogram = image::histogram(stream, image, static_cast<int>(parameters().integer("bins")));
     try {
       thresholds_ = image::otsu_thresholds(histogram, static_cast<int>(parameters().integer("classes")));
     } catch (const Error& error) {
-      throw Error(error.code(), fmt::format("{}: {}", input_name(), error.what()));
+      throw Error(error.code(), fmt::format("{}: {}", input().name(), error.what()));
     }
-    image::classify(stream, image, thresholds_, labels);
+    image::classify(stream, image, thresholds_, output.room_of(VoxelType::uint8).as<std::uint8_t>());
   }
 
   std::vector<double> thresholds_;

@@ -124,6 +124,14 @@ VoxelSpan LabelSink::room(VoxelType needed) {
   return computed_ = labels_.span();
 }
 
+VoxelSpan LabelSink::room_of(VoxelType type) {
+  const VoxelSpan labels = room(type);
+  if (labels.type() != type)
+    throw Error(ErrorCode::input,
+                fmt::format("the array labels is {}; give one of {}", name(labels.type()), name(type)));
+  return labels;
+}
+
 void LabelSink::put(Progress& progress) {
   if (memory_ && memory_->given.size() == 0 && memory_->device == stream_.device()) return stream_.synchronize();
   progress.enter("write");

@@ -67,6 +67,8 @@ class LabelSink {
   /// Memory of the stream's device for all labels, uninitialised: of `needed`, or of the type of the array that was
   /// given for them.
   VoxelSpan room(VoxelType needed);
+  /// The same of `type` only. Errors: input (an array of another type was given for the labels).
+  VoxelSpan room_of(VoxelType type);
   /// The labels are computed: brings them to the file, or to memory. Waits for the stream. Errors: input (the disk is
   /// full).
   void put(Progress& progress);
