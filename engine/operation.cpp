@@ -110,6 +110,8 @@ std::string to_string(PortKind kind) {
       return "image";
     case PortKind::labels:
       return "labels";
+    case PortKind::logits:
+      return "logits";
     case PortKind::report:
       return "report";
     case PortKind::geometry:

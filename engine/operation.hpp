@@ -26,6 +26,7 @@ enum class PortKind {
   projections,
   image,
   labels,
+  logits,
   report,
   geometry,
   scan,

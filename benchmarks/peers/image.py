@@ -23,10 +23,10 @@ DATA = Path(os.environ.get("KIBAN_TEST_DATA", Path(__file__).parents[3] / "share
 THREADS = 2
 
 
-def interleaved(repetitions, **calls):
+def interleaved(repetitions, warm=True, **calls):
     """Median seconds of each; they take turns, so that all see the same machine."""
     seconds = {name: [] for name in calls}
-    for call in calls.values():
+    for call in calls.values() if warm else ():
         call()  # first touch of memory, first start of threads
     for _ in range(repetitions):
         for name, call in calls.items():
@@ -94,6 +94,51 @@ def distances(repetitions):
                            edt=lambda: edt.edt(mask, parallel=THREADS), itk=maurer)
         require(numpy.abs(ours - edt.edt(mask)).max() <= 1e-4, f"distances in the mask of {name}")
         rows[f"distance, binary, {name}"] = row(labels.size, took, {"edt": 4, "itk": 10})
+    return rows
+
+
+def resampling():
+    """A CT of 400 x 400 x 200 int16 to 512 x 512 x 300, the same box; few repetitions, for a peer takes most of a minute."""
+    import itk
+    import kiban
+    from scipy import ndimage
+    from skimage import transform
+
+    generator = numpy.random.default_rng(2)
+    image = ndimage.zoom(generator.normal(size=(25, 50, 50)) * 1000, 8, order=1).astype(numpy.int16)
+    shape = (300, 512, 512)
+    ours = numpy.zeros(shape, numpy.int16)
+    as_itk = itk.GetImageFromArray(image)
+    as_float = itk.GetImageFromArray(image.astype(numpy.float32))
+    itk.MultiThreaderBase.SetGlobalDefaultNumberOfThreads(THREADS)
+    scale = [from_ / to for from_, to in zip(image.shape[::-1], shape[::-1])]
+    where = {"size": shape[::-1], "output_spacing": scale, "output_origin": [(of - 1) / 2 for of in scale]}
+
+    rows = {}
+    for order, interpolation, repetitions in ((1, "linear", 3), (3, "cubic", 1)):
+        theirs = {}
+
+        def run(threads):
+            kiban.image.resample(image, size=shape[::-1], interpolation=interpolation, extend=True, resampled=ours,
+                                 threads=threads)
+
+        def by_itk():
+            if order == 1:
+                theirs["itk"] = itk.resample_image_filter(as_itk, **where)
+                return
+            spline = itk.BSplineInterpolateImageFunction[type(as_float), itk.D, itk.F].New(spline_order=3)
+            theirs["itk"] = itk.resample_image_filter(as_float, interpolator=spline, **where)
+
+        def by_skimage():
+            theirs["skimage"] = transform.resize(image.astype(numpy.float32), shape, order, mode="edge" if order == 1 else "reflect",
+                                                 anti_aliasing=False, preserve_range=True, clip=False)
+
+        run(THREADS)
+        took = interleaved(repetitions, warm=order == 1, one=lambda: run(1), two=lambda: run(THREADS), itk=by_itk, skimage=by_skimage)
+        inside = (slice(2, -2),) * 3
+        for peer in (itk.GetArrayFromImage(theirs["itk"]), theirs["skimage"]):
+            require(numpy.abs(ours.astype(float) - peer)[inside].max() <= 1, f"{interpolation} resampling")
+        rows[f"resample, {interpolation}"] = row(ours.size, took, {"itk": 5, "skimage": 5})
     return rows
 
 
@@ -202,7 +247,7 @@ def processor():
 
 
 def show(measured):
-    for rows in (measured["components"], measured["distance"]):
+    for rows in (measured["components"], measured["distance"], measured["resample"]):
         for what, of in rows.items():
             peers = ", ".join(f"{of['times_as_fast'][peer]:.2f} times {peer} (bar {bar})" for peer, bar in of["bars"].items())
             print(f"{what}: {peers}; {of['mvoxels_per_s']['two']:.0f} Mvoxel/s, two threads {of['two_threads']:.2f} times one")
@@ -227,8 +272,9 @@ def main():
         raise SystemExit(f"the volumes are not in {DATA}; set KIBAN_TEST_DATA")
     measured = {"date": date.today().isoformat(), "processor": processor(), "threads": THREADS,
                 "load": os.getloadavg(),
-                "peers": {peer: importlib.metadata.version(peer) for peer in ("connected-components-3d", "edt", "itk-core")},
+                "peers": {peer: importlib.metadata.version(peer) for peer in ("connected-components-3d", "edt", "itk-core", "scipy", "scikit-image")},
                 "components": components(options.repetitions), "distance": distances(options.repetitions),
+                "resample": resampling(),
                 "scaling": scaling(options.repetitions), "near_the_limit": near_the_limit(options.repetitions),
                 "memory": memory()}
     show(measured)

@@ -73,8 +73,11 @@ bool in_c_order(const Described& array) {
   return true;
 }
 
-VoxelSpan checked(const Described& array, const std::string& name, bool writable) {
-  if (array.shape.size() != 3)
+ImageView checked(const Described& array, const std::string& name, bool writable, std::size_t axes) {
+  if (axes == 4 && array.shape.size() != 4)
+    throw Error(ErrorCode::input, fmt::format("{} has {} axes and must have four, [class, slice, row, column]", name,
+                                              array.shape.size()));
+  if (axes == 3 && array.shape.size() != 3)
     throw Error(ErrorCode::input, fmt::format("{} has {} axes and must have three, [slice, row, column]; give e.g. "
                                               "array[None] for a single slice",
                                               name, array.shape.size()));
@@ -87,7 +90,9 @@ VoxelSpan checked(const Described& array, const std::string& name, bool writable
   if (writable && array.read_only)
     throw Error(ErrorCode::input, fmt::format("{} is to be filled and is read-only; give an array of your own", name));
   parse_device(kiban::name(array.device));  // the memory of a device that is not here cannot be used
-  return {array.data, *array.type, {array.shape[0], array.shape[1], array.shape[2]}, array.device};
+  const std::int64_t volumes = axes == 4 ? array.shape[0] : 1;
+  const Shape<3> shape{volumes * array.shape[axes - 3], array.shape[axes - 2], array.shape[axes - 1]};
+  return {VoxelSpan(array.data, *array.type, shape, array.device), {}, volumes};
 }
 
 Described described(const nb::ndarray<nb::ro>& array, const std::string& name) {
@@ -140,19 +145,24 @@ bool is_read_only(nb::handle array) {
 
 }  // namespace
 
-ImageView view_of(nb::handle array, const std::string& name, bool writable) {
-  if (nb::isinstance<DeviceArray>(array))
+ImageView view_of(nb::handle array, const std::string& name, bool writable, std::size_t axes) {
+  if (nb::isinstance<DeviceArray>(array) && axes == 3)
     return {nb::cast<DeviceArray&>(array).values.span(), nb::borrow<nb::object>(array)};
   nb::ndarray<nb::ro> seen;
   if (nb::try_cast<nb::ndarray<nb::ro>>(array, seen, false)) {
     Described found = described(seen, name);
     found.read_only = writable && is_read_only(array);
-    return {checked(found, name, writable), nb::cast(std::move(seen))};
+    ImageView view = checked(found, name, writable, axes);
+    view.owner = nb::cast(std::move(seen));
+    return view;
   }
   PyErr_Clear();
-  if (nb::hasattr(array, "__cuda_array_interface__"))
-    return {checked(described(nb::cast<nb::dict>(array.attr("__cuda_array_interface__")), name), name, writable),
-            nb::borrow<nb::object>(array)};
+  if (nb::hasattr(array, "__cuda_array_interface__")) {
+    ImageView view =
+        checked(described(nb::cast<nb::dict>(array.attr("__cuda_array_interface__")), name), name, writable, axes);
+    view.owner = nb::borrow<nb::object>(array);
+    return view;
+  }
   throw Error(ErrorCode::usage, fmt::format("{} is of type {} or holds values of a type that Kiban cannot read; give a "
                                             "float32 array",
                                             name, nb::cast<std::string>(nb::str(array.type().attr("__name__")))));

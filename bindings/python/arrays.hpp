@@ -17,17 +17,19 @@ namespace nb = nanobind;
 /// Memory of an array of NumPy, torch, CuPy, JAX, ... as [.,.,.] in C order, seen without a copy.
 struct ImageView {
   VoxelSpan values;
-  nb::object owner;  ///< keeps the memory alive
+  nb::object owner;          ///< keeps the memory alive
+  std::int64_t volumes = 1;  ///< of four axes the first; `values` has its slices one after the other
 };
 
 /// The memory of an array, read through its buffer, DLPack or __cuda_array_interface__.
 ///   name       of the argument, for sentences
 ///   writable   whether it is to be filled
+///   axes       three, or four of which the first two are seen as one
 /// Booleans are seen as uint8, 0 and 1.
-/// Errors: usage (not an array) · input (no VoxelType has its numbers, not three axes, not in C order, read-only though
-/// it is to be filled: each with the expression that mends it) · device (memory of a device that this process cannot
-/// use).
-ImageView view_of(nb::handle array, const std::string& name, bool writable = false);
+/// Errors: usage (not an array) · input (no VoxelType has its numbers, not so many axes, not in C order, read-only
+/// though it is to be filled: each with the expression that mends it) · device (memory of a device that this process
+/// cannot use).
+ImageView view_of(nb::handle array, const std::string& name, bool writable = false, std::size_t axes = 3);
 
 /// A result in device memory, for DLPack and __cuda_array_interface__.
 struct DeviceArray {

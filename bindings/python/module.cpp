@@ -39,12 +39,14 @@ nb::list list_devices() {
   return list;
 }
 
-nb::tuple read_image(const std::string& path, bool labels) {
+nb::tuple read_image(const std::string& path, const std::string& numbers) {
   VoxelVolume volume;
   {
     const nb::gil_scoped_release unlocked;
     io::ImageReader reader(path);
-    volume = io::read_voxels(reader, labels ? io::label_type(reader) : VoxelType::float32);
+    volume = io::read_voxels(reader, numbers == "labels" ? io::label_type(reader)
+                                     : numbers == "kept" ? reader.voxel_type()
+                                                         : VoxelType::float32);
   }
   const nb::tuple place = place_tuple(volume.grid);
   return nb::make_tuple(to_python(std::move(volume.values)), place[0], place[1], place[2]);
@@ -78,8 +80,8 @@ NB_MODULE(_kiban, module) {
   module.def("version", &kiban::engine::version, "Of Kiban: \"0.1.0\".");
   module.def("devices", &python::list_devices,
              "Every device on which Kiban can run here, the CPU first: name, model, memory_bytes, free_bytes, detail.");
-  module.def("read_image", &python::read_image, nb::arg("path"), nb::arg("labels"),
-             "(array, spacing, origin, direction); as float32, or as labels.");
+  module.def("read_image", &python::read_image, nb::arg("path"), nb::arg("numbers"),
+             "(array, spacing, origin, direction); as `float32`, `labels`, or `kept` as they are.");
   module.def("write_image", &python::write_image, nb::arg("path"), nb::arg("array"), nb::arg("spacing"),
              nb::arg("origin"), nb::arg("direction"));
   module.def("write_preview", &python::write_preview, nb::arg("path"), nb::arg("array"), nb::arg("spacing"),

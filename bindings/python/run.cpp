@@ -163,13 +163,17 @@ class Call {
   /// An array, or a tuple of an array, spacing, origin and direction.
   engine::MemoryVolume volume(const engine::Port& port, const nb::object& given) {
     const bool is_placed = nb::isinstance<nb::tuple>(given);
-    const VoxelSpan values = input(is_placed ? nb::object(given[0]) : given, port.name);
+    const std::size_t axes = port.kind == PortKind::logits ? 4 : 3;
+    const ImageView view = input(is_placed ? nb::object(given[0]) : given, port.name, axes);
+    const VoxelSpan& values = view.values;
     if (values.device() != Device{} && inputs_on_ != Device{} && values.device() != inputs_on_)
       throw Error(ErrorCode::usage, fmt::format("{} lies on {} and another input on {}; copy one of them", port.name,
                                                 name(values.device()), name(inputs_on_)));
     if (values.device() != Device{}) inputs_on_ = values.device();
     if (is_placed) return {values, grid_of(values.shape(), given[1], given[2], given[3])};
-    return {values, Grid::centred(values.shape(), {1, 1, 1}), false};
+    Shape<3> shape = values.shape();
+    shape[0] /= std::max<std::int64_t>(view.volumes, 1);
+    return {values, Grid::centred(shape, {1, 1, 1}), false, view.volumes};
   }
 
   engine::MemoryScan scan(const engine::Port& port, const nb::dict& arrays) {
@@ -181,7 +185,7 @@ class Call {
                                                   port.name, name));
     const auto host = [&](const char* name) {
       if (!arrays.contains(name)) throw Error(ErrorCode::usage, fmt::format("{} lacks {}", port.name, name));
-      const VoxelSpan values = input(arrays[name], name);
+      const VoxelSpan values = input(arrays[name], name).values;
       engine::require_float32(values, name);
       const Span<float, 3> floats = values.as<float>();
       floats.host();
@@ -214,11 +218,11 @@ class Call {
             offsets("haplotypes_begin")};
   }
 
-  VoxelSpan input(const nb::object& array, const std::string& name) {
-    ImageView view = view_of(array, name);
-    kept_.push_back(std::move(view.owner));
+  ImageView input(const nb::object& array, const std::string& name, std::size_t axes = 3) {
+    const ImageView view = view_of(array, name, false, axes);
+    kept_.push_back(view.owner);
     inputs_.push_back(view.values);
-    return view.values;
+    return view;
   }
 
   /// A path, an array to be filled, or None for new memory.

@@ -26,6 +26,7 @@ std::vector<std::filesystem::path> files_behind(PortKind kind, const std::filesy
     case PortKind::projections:
     case PortKind::image:
     case PortKind::labels:
+    case PortKind::logits:
       return io::image_files(path);
     case PortKind::geometry:
     case PortKind::scan:

@@ -46,7 +46,7 @@ class CleanWork : public LabelMapWork {
     return static_cast<std::size_t>(input().voxels()) * sizeof(std::uint32_t);
   }
 
-  void compute(Stream& stream, const ConstVoxelSpan& image, LabelSink& output) override {
+  void compute(Stream& stream, const ConstVoxelSpan& image, VoxelSink& output) override {
     const VoxelSpan cleaned = output.room_of(image.type());
     drop_components(stream, image, cleaned);
     if (parameters().flag("fill-holes")) fill_holes(stream, cleaned);

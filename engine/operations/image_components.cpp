@@ -19,7 +19,7 @@ class ComponentsWork : public LabelMapWork {
     return static_cast<std::size_t>(input().voxels()) * sizeof(std::uint32_t);
   }
 
-  void compute(Stream& stream, const ConstVoxelSpan& image, LabelSink& output) override {
+  void compute(Stream& stream, const ConstVoxelSpan& image, VoxelSink& output) override {
     const image::Components components(stream, image, connectivity_);
     count_ = components.count();
     components.number(stream, output.room(label_type_for(count_)));

@@ -37,7 +37,7 @@ class ThresholdWork : public LabelMapWork {
     return sure_ ? static_cast<std::size_t>(input().voxels()) * (1 + sizeof(std::uint32_t)) : 0;
   }
 
-  void compute(Stream& stream, const ConstVoxelSpan& image, LabelSink& output) override {
+  void compute(Stream& stream, const ConstVoxelSpan& image, VoxelSink& output) override {
     const Span<std::uint8_t, 3> labels = output.room_of(VoxelType::uint8).as<std::uint8_t>();
     mark(stream, image, low_, labels);
     if (!sure_) return;
@@ -70,7 +70,7 @@ class OtsuWork : public LabelMapWork {
   }
 
  private:
-  void compute(Stream& stream, const ConstVoxelSpan& image, LabelSink& output) override {
+  void compute(Stream& stream, const ConstVoxelSpan& image, VoxelSink& output) override {
     const image::Histogram histogram = image::histogram(stream, image, static_cast<int>(parameters().integer("bins")));
     try {
       thresholds_ = image::otsu_thresholds(histogram, static_cast<int>(parameters().integer("classes")));

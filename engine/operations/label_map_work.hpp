@@ -19,7 +19,7 @@ class LabelMapWork : public Work {
   LabelMapWork(const Request& request, VoxelUse use, std::optional<VoxelType> widest);
 
   /// Computes the labels into room of `output`.
-  virtual void compute(Stream& stream, const ConstVoxelSpan& image, LabelSink& output) = 0;
+  virtual void compute(Stream& stream, const ConstVoxelSpan& image, VoxelSink& output) = 0;
   /// Memory of the device beyond image and labels.
   virtual std::size_t workspace_bytes() const { return 0; }
 
@@ -30,7 +30,7 @@ class LabelMapWork : public Work {
   Request request_;
   VoxelSource input_;
   VoxelType widest_;
-  std::optional<LabelSink> output_;
+  std::optional<VoxelSink> output_;
 };
 
 }  // namespace kiban::engine

@@ -21,6 +21,8 @@ Operation image_distance();
 Operation image_statistics();
 Operation image_threshold();
 Operation image_otsu();
+Operation image_resample();
+Operation image_argmax();
 Operation skeleton_affine();
 
 }  // namespace kiban::engine

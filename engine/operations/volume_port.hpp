@@ -12,12 +12,13 @@
 
 namespace kiban::engine {
 
-/// What an input port of kind volume, projections or labels takes in memory. The values outlive the run and are not
-/// changed.
+/// What an input port of kind volume, projections, image, labels or logits takes in memory. The values outlive the run
+/// and are not changed.
 struct MemoryVolume {
-  ConstVoxelSpan values;  ///< [slice,row,column], of any device; float32, of labels an integer type
-  Grid grid;              ///< of the same shape
-  bool placed = true;     ///< false: nobody said where the voxels lie, `grid` says it of voxels of 1 mm
+  ConstVoxelSpan values;     ///< [slice,row,column], of any device; float32, of labels an integer type
+  Grid grid;                 ///< of the same shape
+  bool placed = true;        ///< false: nobody said where the voxels lie, `grid` says it of voxels of 1 mm
+  std::int64_t volumes = 1;  ///< of logits: the classes, whose slices follow each other in `values`; `grid` is of one
 };
 
 /// What an output port of these kinds fills in memory, as std::shared_ptr.

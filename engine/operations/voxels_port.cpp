@@ -99,9 +99,9 @@ void require_same_grid(const VoxelSource& one, const VoxelSource& other) {
       }
 }
 
-LabelSink::LabelSink(const Request& request, const std::string& port, const Grid& grid, VoxelType largest,
+VoxelSink::VoxelSink(const Request& request, const std::string& port, const Grid& grid, VoxelType largest,
                      const Stream& stream)
-    : grid_(grid), stream_(stream) {
+    : port_(port), grid_(grid), stream_(stream) {
   if (!request.in_memory(port)) {
     writer_.emplace(request.path(port), grid, largest);
     return;
@@ -110,29 +110,29 @@ LabelSink::LabelSink(const Request& request, const std::string& port, const Grid
   const VoxelSpan& given = memory_->given;
   if (given.size() == 0) return;
   require_shape(given, grid.shape, port);
-  if (!is_label_type(given.type()))
+  if (is_label_type(largest) && !is_label_type(given.type()))
     throw Error(ErrorCode::input, fmt::format("{} is {}, and labels are written as uint8, uint16 or uint32; give an "
                                               "array of one of them",
                                               port, name(given.type())));
 }
 
-VoxelSpan LabelSink::room(VoxelType needed) {
+VoxelSpan VoxelSink::room(VoxelType needed) {
   const bool is_given = memory_ && memory_->given.size() != 0;
   if (is_given && memory_->given.device() == stream_.device()) return computed_ = memory_->given;
   if (writer_) writer_->narrow(needed);
-  labels_ = VoxelArray(is_given ? memory_->given.type() : needed, grid_.shape, stream_.device());
-  return computed_ = labels_.span();
+  voxels_ = VoxelArray(is_given ? memory_->given.type() : needed, grid_.shape, stream_.device());
+  return computed_ = voxels_.span();
 }
 
-VoxelSpan LabelSink::room_of(VoxelType type) {
-  const VoxelSpan labels = room(type);
-  if (labels.type() != type)
+VoxelSpan VoxelSink::room_of(VoxelType type) {
+  const VoxelSpan voxels = room(type);
+  if (voxels.type() != type)
     throw Error(ErrorCode::input,
-                fmt::format("the array labels is {}; give one of {}", name(labels.type()), name(type)));
-  return labels;
+                fmt::format("the array {} is {}; give one of {}", port_, name(voxels.type()), name(type)));
+  return voxels;
 }
 
-void LabelSink::put(Progress& progress) {
+void VoxelSink::put(Progress& progress) {
   if (memory_ && memory_->given.size() == 0 && memory_->device == stream_.device()) return stream_.synchronize();
   progress.enter("write");
   VoxelArray moved;  // to where a file is written from, or the caller wants it
@@ -148,18 +148,18 @@ void LabelSink::put(Progress& progress) {
   if (writer_)
     writer_->write(0, target);
   else if (moved.size() != 0)
-    labels_ = std::move(moved);
+    voxels_ = std::move(moved);
 }
 
-io::OutputFile* LabelSink::finish(Progress& progress) {
+io::OutputFile* VoxelSink::finish(Progress& progress) {
   if (!writer_) return nullptr;
   writer_->finish(stream_.threads(), [&progress] { progress.enter("write"); });
   return &writer_->file();
 }
 
-void LabelSink::hand_over() {
+void VoxelSink::hand_over() {
   if (!memory_) return;
-  memory_->volume = {memory_->given.size() == 0 ? std::move(labels_) : VoxelArray(), grid_};
+  memory_->volume = {memory_->given.size() == 0 ? std::move(voxels_) : VoxelArray(), grid_};
 }
 
 }  // namespace kiban::engine

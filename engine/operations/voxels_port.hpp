@@ -54,22 +54,23 @@ class VoxelSource {
 /// voxel; names both). An array without a place lies where the other does.
 void require_same_grid(const VoxelSource& one, const VoxelSource& other);
 
-/// Where an operation leaves a label map: an image file, or memory. Used in this order: `room`, compute into it, `put`,
-/// `finish`, and once all outputs have their names `hand_over`.
-class LabelSink {
+/// Where an operation leaves a whole volume of any VoxelType: an image file, or memory. Used in this order: `room` or
+/// `room_of`, compute into it, `put`, `finish`, and once all outputs have their names `hand_over`.
+class VoxelSink {
  public:
   /// Claims the output.
-  ///   largest   the widest type that the labels may need
+  ///   largest   the type of the voxels; of labels the widest that they may need
   ///   stream    on whose device they are computed
-  /// Errors: input (the file cannot be written; memory given for the result has another shape or no label type).
-  LabelSink(const Request& request, const std::string& port, const Grid& grid, VoxelType largest, const Stream& stream);
+  /// Errors: input (the file cannot be written; memory given for the result has another shape, or for labels no label
+  /// type).
+  VoxelSink(const Request& request, const std::string& port, const Grid& grid, VoxelType largest, const Stream& stream);
 
-  /// Memory of the stream's device for all labels, uninitialised: of `needed`, or of the type of the array that was
+  /// Memory of the stream's device for all voxels, uninitialised: of `needed`, or of the type of the array that was
   /// given for them.
   VoxelSpan room(VoxelType needed);
-  /// The same of `type` only. Errors: input (an array of another type was given for the labels).
+  /// The same of `type` only. Errors: input (an array of another type was given for them).
   VoxelSpan room_of(VoxelType type);
-  /// The labels are computed: brings them to the file, or to memory. Waits for the stream. Errors: input (the disk is
+  /// The voxels are computed: brings them to the file, or to memory. Waits for the stream. Errors: input (the disk is
   /// full).
   void put(Progress& progress);
   /// What `io::commit_together` gives its name; null in memory. Errors: input (the disk is full) · Cancelled.
@@ -77,12 +78,13 @@ class LabelSink {
   void hand_over();
 
  private:
+  std::string port_;
   Grid grid_;
   Stream stream_;
   std::shared_ptr<MemoryResult> memory_;
   std::optional<io::ImageWriter> writer_;
-  VoxelArray labels_;   ///< on the stream's device, unless the array that was given lies there
-  VoxelSpan computed_;  ///< `labels_`, or the array that was given
+  VoxelArray voxels_;   ///< on the stream's device, unless the array that was given lies there
+  VoxelSpan computed_;  ///< `voxels_`, or the array that was given
 };
 
 }  // namespace kiban::engine

@@ -17,10 +17,12 @@ namespace kiban::io {
 /// order). A 2-D image is a stack of one. Positions are DICOM's (LPS), whatever the format stores. Not thread-safe.
 class ImageReader {
  public:
+  enum class Dimensions { volume, volumes };  ///< at most three axes, or a fourth along which volumes follow each other
+
   /// Reads the header and checks it against the bytes that are there; allocates nothing for pixels.
-  /// Errors: input (missing, unreadable, mislabelled or truncated file; not one number a pixel; more than three
-  /// dimensions; spacing, origin or direction that is not finite, zero, or not orthogonal).
-  explicit ImageReader(const std::filesystem::path& path);
+  /// Errors: input (missing, unreadable, mislabelled or truncated file; not one number a pixel; too many dimensions;
+  /// spacing, origin or direction that is not finite, zero, or not orthogonal).
+  explicit ImageReader(const std::filesystem::path& path, Dimensions most = Dimensions::volume);
   ~ImageReader();
   ImageReader(ImageReader&&) noexcept;
   ImageReader& operator=(ImageReader&&) noexcept;
@@ -28,6 +30,8 @@ class ImageReader {
   const std::filesystem::path& path() const;
   /// Shape [slice,row,column] and place in mm. For a projection stack: [view, v, u].
   const Grid& grid() const;
+  /// Along the fourth axis; their slices are numbered on.
+  std::int64_t volumes() const;
   /// As ITK names it: `float`, `unsigned_short`.
   const std::string& pixel_type() const;
   /// The type that holds the file's numbers as they are; float32 where none does.
@@ -47,7 +51,8 @@ class ImageReader {
   std::unique_ptr<State> state_;
 };
 
-/// The whole file, as numbers of `type`. Errors: those of ImageReader · input (memory is short).
+/// The whole file, as numbers of `type`, [slices of all volumes, row, column]. Errors: those of ImageReader · input
+/// (memory is short).
 VoxelVolume read_voxels(ImageReader& reader, VoxelType type);
 /// The same as float32.
 Volume read_volume(const std::filesystem::path& path);

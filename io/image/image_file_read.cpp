@@ -28,7 +28,7 @@ constexpr std::int64_t conversion_bytes = 16 << 20;
 constexpr double direction_tolerance = 1e-3;
 
 Grid grid_of(const std::filesystem::path& path, const itk::ImageIOBase& io) {
-  const unsigned dimensions = io.GetNumberOfDimensions();
+  const unsigned dimensions = std::min(io.GetNumberOfDimensions(), 3U);
   Grid grid;
   grid.shape = {1, 1, 1};
   for (unsigned axis = 0; axis < dimensions; ++axis) {
@@ -56,37 +56,44 @@ Grid grid_of(const std::filesystem::path& path, const itk::ImageIOBase& io) {
   return grid;
 }
 
-void require_one_value_a_pixel(const std::filesystem::path& path, const itk::ImageIOBase& io) {
+void require_one_value_a_pixel(const std::filesystem::path& path, const itk::ImageIOBase& io, unsigned most) {
   if (io.GetNumberOfComponents() != 1 || io.GetPixelType() != itk::IOPixelEnum::SCALAR)
     refuse_image(path,
                  fmt::format("holds {} pixels of {} numbers each; extract one channel",
                              itk::ImageIOBase::GetPixelTypeAsString(io.GetPixelType()), io.GetNumberOfComponents()));
-  if (io.GetNumberOfDimensions() < 2 || io.GetNumberOfDimensions() > 3)
-    refuse_image(
-        path, fmt::format("has {} dimensions, and 2 or 3 can be read; extract one volume", io.GetNumberOfDimensions()));
+  if (io.GetNumberOfDimensions() < 2 || io.GetNumberOfDimensions() > most)
+    refuse_image(path, fmt::format("has {} dimensions, and 2 to {} can be read here; extract one volume",
+                                   io.GetNumberOfDimensions(), most));
 }
 
 // One file that was checked, and its ImageIO with the header read.
 struct OpenFile {
-  explicit OpenFile(const std::filesystem::path& file) : path(file), declared(check_image_file(file)) {
+  explicit OpenFile(const std::filesystem::path& file, unsigned most_dimensions = 3)
+      : path(file), declared(check_image_file(file)) {
     run_itk(path, [&] {
       io = create_image_io(path, itk::IOFileModeEnum::ReadMode);
       io->ReadImageInformation();
     });
-    require_one_value_a_pixel(path, *io);
+    require_one_value_a_pixel(path, *io, most_dimensions);
     grid = grid_of(path, *io);
+    if (io->GetNumberOfDimensions() == 4) volumes = static_cast<std::int64_t>(io->GetDimensions(3));
     std::int64_t declared_values = 1;
     for (const std::int64_t extent : declared.extents) declared_values *= extent;
     // The buffers below follow ITK's reading of the header, the check ours: they must be one. ITK turns integers that
     // are to be rescaled into floats.
     const bool same_type = declared.bytes_per_value == static_cast<std::int64_t>(io->GetComponentSize()) ||
                            (declared.rescaled && io->GetComponentType() == Component::FLOAT);
-    if (declared_values != element_count<3>(grid.shape) || !same_type)
+    if (declared_values != element_count<3>(shape()) || !same_type)
       refuse_image(path, "its header can be read in two ways; write the file again");
   }
 
   // MetaIO seeks to a region; the other formats are read whole, as is what is compressed.
-  bool streams() const { return format_by_extension(path) == ImageFormat::metaimage && !declared.compressed; }
+  bool streams() const {
+    return format_by_extension(path) == ImageFormat::metaimage && !declared.compressed && volumes == 1;
+  }
+
+  // All slices, of all volumes.
+  Shape<3> shape() const { return {grid.shape[0] * volumes, grid.shape[1], grid.shape[2]}; }
 
   // Slices from `begin` on, straight into `to` where its type is the pixels', else through a buffer.
   void read(std::int64_t begin, const VoxelSpan& to) const {
@@ -114,10 +121,11 @@ struct OpenFile {
   DeclaredImage declared;
   itk::ImageIOBase::Pointer io;
   Grid grid;
+  std::int64_t volumes = 1;
 
  private:
   void verify_compressed() const {
-    const std::int64_t bytes = element_count<3>(grid.shape) * declared.bytes_per_value;
+    const std::int64_t bytes = element_count<3>(shape()) * declared.bytes_per_value;
     const bool header_too = format_by_extension(path) == ImageFormat::nifti;  // a .nii.gz is compressed as a whole
     verify_deflated(declared.data_path, header_too ? 0 : declared.data_offset,
                     header_too ? bytes + declared.data_offset : bytes);
@@ -143,7 +151,8 @@ struct OpenFile {
   }
 
   void read_raw(std::int64_t begin, std::int64_t end, void* to) const {
-    io->SetIORegion(slice_region(grid.shape, io->GetNumberOfDimensions(), begin, end));
+    if (volumes != 1) end = grid.shape[0];  // read whole
+    io->SetIORegion(slice_region(grid.shape, io->GetNumberOfDimensions(), begin, end, volumes));
     io->Read(to);
   }
 };
@@ -151,12 +160,12 @@ struct OpenFile {
 }  // namespace
 
 struct ImageReader::State {
-  explicit State(const std::filesystem::path& name) : path(name) {
+  State(const std::filesystem::path& name, unsigned most_dimensions) : path(name) {
     if (names_tiff_series(name)) {
       series = tiff_series(name);
       check_series();
     } else {
-      file = std::make_unique<OpenFile>(name);
+      file = std::make_unique<OpenFile>(name, most_dimensions);
       grid = file->grid;
       pixel_type = file->pixel_type();
       voxel_type = file->voxel_type();
@@ -165,11 +174,13 @@ struct ImageReader::State {
 
   bool streams() const { return !file || file->streams(); }
 
+  Shape<3> shape() const { return file ? file->shape() : grid.shape; }
+
   void read(std::int64_t begin, const VoxelSpan& to) {
     if (!file) {
       for (std::int64_t at = 0; at < to.extent(0); ++at)
         slice_file(static_cast<std::size_t>(begin + at)).read(0, to.slice(at, at + 1));
-    } else if (streams() || (whole.size() == 0 && to.extent(0) == grid.shape[0])) {
+    } else if (streams() || (whole.size() == 0 && to.extent(0) == shape()[0])) {
       file->read(begin, to);
     } else {
       if (whole.size() == 0 || whole.type() != to.type()) keep_whole(to.type());
@@ -217,13 +228,13 @@ struct ImageReader::State {
 
   void keep_whole(VoxelType type) {
     whole = {};  // before the new is taken: never both
-    const std::int64_t values = element_count<3>(grid.shape);
+    const std::int64_t values = element_count<3>(shape());
     const bool as_it_is = file->io->GetComponentType() == component_of(type);
     const std::int64_t raw = as_it_is ? 0 : static_cast<std::int64_t>(file->io->GetComponentSize());
     require_memory(values * (bytes_of(type) + raw),
                    fmt::format("{}: {} x {} x {} pixels of a format that cannot be read in parts", path.string(),
-                               grid.shape[2], grid.shape[1], grid.shape[0]));
-    VoxelArray array(type, grid.shape);
+                               grid.shape[2], grid.shape[1], shape()[0]));
+    VoxelArray array(type, shape());
     file->read(0, array.span());
     whole = std::move(array);
   }
@@ -231,19 +242,21 @@ struct ImageReader::State {
   VoxelArray whole;
 };
 
-ImageReader::ImageReader(const std::filesystem::path& path) : state_(std::make_unique<State>(path)) {}
+ImageReader::ImageReader(const std::filesystem::path& path, Dimensions most)
+    : state_(std::make_unique<State>(path, most == Dimensions::volumes ? 4 : 3)) {}
 ImageReader::~ImageReader() = default;
 ImageReader::ImageReader(ImageReader&&) noexcept = default;
 ImageReader& ImageReader::operator=(ImageReader&&) noexcept = default;
 
 const std::filesystem::path& ImageReader::path() const { return state_->path; }
 const Grid& ImageReader::grid() const { return state_->grid; }
+std::int64_t ImageReader::volumes() const { return state_->file ? state_->file->volumes : 1; }
 const std::string& ImageReader::pixel_type() const { return state_->pixel_type; }
 VoxelType ImageReader::voxel_type() const { return state_->voxel_type; }
 bool ImageReader::streams() const { return state_->streams(); }
 
 void ImageReader::read(std::int64_t begin, std::int64_t end, const VoxelSpan& slices) {
-  const Shape<3>& shape = state_->grid.shape;
+  const Shape<3> shape = state_->shape();
   if (begin < 0 || end < begin || end > shape[0] || slices.shape() != Shape<3>{end - begin, shape[1], shape[2]})
     throw Error(ErrorCode::internal, fmt::format("{}: slices {} to {} were asked for into an array of another shape",
                                                  state_->path.string(), begin, end));
@@ -258,15 +271,17 @@ void read_whole(ImageReader& reader, const VoxelSpan& voxels) { reader.read(0, v
 /// Twice, for the conversion of formats that are read whole.
 void require_memory_for(const ImageReader& reader, VoxelType type) {
   const Grid& grid = reader.grid();
-  require_memory(element_count<3>(grid.shape) * bytes_of(type) * (reader.streams() ? 1 : 2),
-                 fmt::format("{}: {} x {} x {} pixels", reader.path().string(), grid.nx(), grid.ny(), grid.nz()));
+  const std::int64_t slices = grid.nz() * reader.volumes();
+  require_memory(element_count<3>({slices, grid.ny(), grid.nx()}) * bytes_of(type) * (reader.streams() ? 1 : 2),
+                 fmt::format("{}: {} x {} x {} pixels", reader.path().string(), grid.nx(), grid.ny(), slices));
 }
 
 }  // namespace
 
 VoxelVolume read_voxels(ImageReader& reader, VoxelType type) {
   require_memory_for(reader, type);
-  VoxelVolume volume{VoxelArray(type, reader.grid().shape), reader.grid()};
+  const Shape<3>& shape = reader.grid().shape;
+  VoxelVolume volume{VoxelArray(type, {shape[0] * reader.volumes(), shape[1], shape[2]}), reader.grid()};
   read_whole(reader, volume.values.span());
   return volume;
 }

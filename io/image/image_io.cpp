@@ -95,11 +95,13 @@ void run_itk(const std::filesystem::path& path, const std::function<void()>& wor
   }
 }
 
-itk::ImageIORegion slice_region(const Shape<3>& shape, unsigned dimensions, std::int64_t begin, std::int64_t end) {
+itk::ImageIORegion slice_region(const Shape<3>& shape, unsigned dimensions, std::int64_t begin, std::int64_t end,
+                                std::int64_t volumes) {
   itk::ImageIORegion region(dimensions);
   for (unsigned axis = 0; axis < dimensions; ++axis) {
     region.SetIndex(axis, axis == 2 ? begin : 0);
-    region.SetSize(axis, static_cast<itk::SizeValueType>(axis == 2 ? end - begin : shape[2 - axis]));
+    const std::int64_t extent = axis == 3 ? volumes : axis == 2 ? end - begin : shape[2 - axis];
+    region.SetSize(axis, static_cast<itk::SizeValueType>(extent));
   }
   return region;
 }

@@ -20,7 +20,8 @@ itk::ImageIOBase::Pointer create_image_io(const std::filesystem::path& path, itk
 /// Errors: input (`work` threw an ITK exception; names file and format, with its reason; or memory is short).
 void run_itk(const std::filesystem::path& path, const std::function<void()>& work);
 
-/// Slices [begin, end) of the slowest axis; `dimensions` 2 has one slice.
-itk::ImageIORegion slice_region(const Shape<3>& shape, unsigned dimensions, std::int64_t begin, std::int64_t end);
+/// Slices [begin, end) of the third axis; `dimensions` 2 has one slice, and 4 all `volumes`.
+itk::ImageIORegion slice_region(const Shape<3>& shape, unsigned dimensions, std::int64_t begin, std::int64_t end,
+                                std::int64_t volumes = 1);
 
 }  // namespace kiban::io

@@ -20,4 +20,17 @@ std::vector<std::uint32_t> components(const std::vector<std::uint32_t>& labels, 
 std::vector<double> distances(const std::vector<std::uint32_t>& labels, const Shape<3>& shape, const Vec3& spacing_mm,
                               bool labels_apart, bool is_signed);
 
+/// What one value of a resampled image is asked of.
+struct ResampledImage {
+  const std::vector<double>& values;
+  Shape<3> shape;
+  Mat3 matrix;  ///< index on the image = matrix * index of the result + offset, in x, y, z order
+  Vec3 offset;
+  Vec3 sigma;   ///< of the Gaussian before, in voxels, along x, y, z of the image; 0: none
+  bool extend;  ///< beyond the image the nearest edge, else `padding`
+  double padding;
+};
+/// The result's values: `degree` 0 (nearest), 1 (linear) or 3 (cubic B-spline, by solving for its coefficients).
+std::vector<double> resampled(const ResampledImage& image, const Shape<3>& result, int degree);
+
 }  // namespace kiban::reference

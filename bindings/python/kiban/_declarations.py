@@ -14,7 +14,7 @@ from . import _kiban
 RUN_OPTIONS = ("device", "threads", "progress")
 QUEUE_OPTIONS = ("priority", "key", "after", "timeout_s", "submitter", "tags")
 
-_PORT_TYPES = {"volume": "VolumeLike", "projections": "VolumeLike", "image": "VolumeLike", "labels": "VolumeLike",
+_PORT_TYPES = {"volume": "VolumeLike", "projections": "VolumeLike", "image": "VolumeLike", "labels": "VolumeLike", "logits": "LogitsLike",
                "geometry": "GeometryLike", "scan": "ScanLike",
                "pairs": "PairsLike", "reads": "Path", "reference": "Path", "variants": "Path", "regions": "Path"}
 _PORT_WORDS = {
@@ -22,6 +22,7 @@ _PORT_WORDS = {
     "projections": "Volume, array [view,row,column], or path",
     "image": "Volume or array [z,y,x] of float32 or integers of up to 32 bits, or path",
     "labels": "Volume or array [z,y,x] of uint8, uint16 or uint32, or path",
+    "logits": "array [class,z,y,x] of float32, or path",
     "geometry": "Geometry, or path",
     "scan": "dict of counts, flats, darks, angles_deg (arrays), or path",
     "pairs": "dict of reads and haplotypes, or path",
@@ -30,7 +31,7 @@ _PORT_WORDS = {
     "variants": "path",
     "regions": "path",
 }
-_RESULT_TYPES = {"volume": "Volume", "projections": "Volume", "labels": "Volume", "geometry": "Geometry",
+_RESULT_TYPES = {"volume": "Volume", "projections": "Volume", "labels": "Volume", "image": "Volume", "geometry": "Geometry",
                  "likelihoods": "numpy.ndarray", "report": "Report"}
 _PARAMETER_TYPES = {
     "integer": "int",
@@ -85,7 +86,7 @@ class Port:
 
     @property
     def can_be_filled(self) -> bool:
-        return not self.is_input and self.kind in ("volume", "projections", "labels")
+        return not self.is_input and self.kind in ("volume", "projections", "labels", "image")
 
 
 @dataclass(frozen=True)

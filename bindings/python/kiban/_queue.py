@@ -315,6 +315,6 @@ def _result(job: Job) -> dict[str, Result]:
 
 
 def _read(kind: str, path: Path) -> Result:
-    if kind in ("volume", "projections", "labels"):
-        return read(path, labels=kind == "labels")
+    if kind in ("volume", "projections", "labels", "image"):
+        return read(path, labels=kind == "labels", keep_type=kind == "image")
     return _kiban.Geometry.from_rtk(path) if kind == "geometry" else path

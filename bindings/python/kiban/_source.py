@@ -20,7 +20,7 @@ import numpy
 from kiban._calls import (
     call, geometry_argument, image_argument, pairs_argument, path_argument, scan_argument, target_argument,
 )
-from kiban._types import Filled, GeometryLike, Integers3, PairsLike, Path, Progress, Reals3, Report, ScanLike, VolumeLike
+from kiban._types import Filled, GeometryLike, Integers3, LogitsLike, PairsLike, Path, Progress, Reals3, Report, ScanLike, VolumeLike
 from kiban._kiban import Geometry
 from kiban._volume import Volume
 '''

@@ -14,7 +14,7 @@ _FIELD = """from typing import Literal, NamedTuple
 
 import numpy
 
-from ._types import Filled, GeometryLike, Integers3, PairsLike, Path, Progress, Reals3, Report, ScanLike, VolumeLike
+from ._types import Filled, GeometryLike, Integers3, LogitsLike, PairsLike, Path, Progress, Reals3, Report, ScanLike, VolumeLike
 from ._volume import Volume
 """
 

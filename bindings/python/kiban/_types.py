@@ -29,6 +29,7 @@ class CudaArray(Protocol):
 
 Path = Union[str, os.PathLike[str]]
 VolumeLike = Union[Volume, numpy.ndarray, DLPackArray, CudaArray, Path]
+LogitsLike = Union[numpy.ndarray, DLPackArray, CudaArray, Path]
 GeometryLike = Union[Geometry, Path]
 ScanLike = Union[Mapping[str, Any], Path]
 PairsLike = Union[Mapping[str, Sequence[Any]], Path]

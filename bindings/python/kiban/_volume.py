@@ -236,15 +236,17 @@ class Picture:
         return f"<kiban.Picture, a PNG of {len(self.png)} bytes>"
 
 
-def read(path: str | os.PathLike[str], *, labels: bool = False) -> Volume:
+def read(path: str | os.PathLike[str], *, labels: bool = False, keep_type: bool = False) -> Volume:
     """A volume or a projection stack from a file: .mha, .mhd, .nrrd, .nhdr, .nii, .nii.gz, .tif, a folder of .tif.
 
-    labels   False: values become float32. True: they are whole numbers from 0 on, and become uint8, uint16 or uint32,
-             whichever is as wide as the file's
+    labels      False: values become float32. True: they are whole numbers from 0 on, and become uint8, uint16 or
+                uint32, whichever is as wide as the file's
+    keep_type   integers of up to 32 bits stay what they are in the file
 
     Errors: input (missing, broken, not one number a voxel, axes not at right angles; a value that is no label).
     """
-    return placed(*_kiban.read_image(os.fspath(path), labels))
+    numbers = "labels" if labels else "kept" if keep_type else "float32"
+    return placed(*_kiban.read_image(os.fspath(path), numbers))
 
 
 def placed(

@@ -161,3 +161,95 @@ def test_one_voxel_and_nothing_are_right():
     assert kiban.image.distance(one).array.ravel().tolist() == [numpy.inf]
     assert kiban.image.threshold(one, low=1).array.ravel().tolist() == [1]
     assert kiban.image.statistics(numpy.zeros((1, 1, 1), "u1")) == {"labels": []}
+
+
+def ramp(shape=(4, 5, 6), dtype="f4"):
+    z, y, x = numpy.meshgrid(*map(numpy.arange, shape), indexing="ij")
+    return (x + 10 * y + 100 * z).astype(dtype)
+
+
+def test_a_spacing_keeps_the_box_and_a_size_its_edges():
+    volume = kiban.Volume(ramp(), (1, 2, 3), (10, 20, 30))
+    finer = kiban.image.resample(volume, spacing_mm=0.5, extend=True)
+    assert finer.array.shape == (24, 20, 12) and finer.spacing_mm == (0.5, 0.5, 0.5)
+    assert numpy.allclose(finer.origin_mm, (9.75, 19.25, 28.75))  # edges where they were: half a voxel before the first
+    # Linear values stay linear: of x in mm 1 a mm, of y 5, of z 33.3, as far as there are centres.
+    inside = finer.array[5:-5, 3:-3, 1:-1]
+    assert numpy.allclose(numpy.diff(inside, axis=2), 0.5, atol=1e-4)
+    assert numpy.allclose(numpy.diff(inside, axis=1), 2.5, atol=1e-4)
+    assert kiban.image.resample(volume, size=(12, 20, 24), extend=True).array.tolist() == finer.array.tolist()
+
+
+def test_cutting_and_padding_move_no_voxel():
+    volume = kiban.Volume(ramp(dtype="i2"), (1, 2, 3), (10, 20, 30))
+    cut = kiban.image.resample(volume, start=(1, -1, 2), size=(3, 4, 5), padding=-1024)
+    assert cut.array.dtype == numpy.int16 and cut.origin_mm == (11, 18, 36)
+    truth = numpy.full((5, 4, 3), -1024)
+    truth[:2, 1:] = volume.array[2:, :3, 1:4]
+    assert (cut.array == truth).all()
+    assert kiban.image.resample(volume, start=(2, 0, 0)).array.tolist() == volume.array[:, :, 2:].tolist()
+
+
+def test_an_orientation_turns_axes():
+    volume = kiban.Volume(ramp(), (1, 2, 3), (10, 20, 30))
+    turned = kiban.image.resample(volume, orientation="SRA", interpolation="nearest")
+    assert turned.array.shape == (5, 6, 4) and turned.spacing_mm == (3, 1, 2)
+    assert (turned.array == volume.array.transpose(1, 2, 0)[::-1, ::-1]).all()
+    assert numpy.allclose(turned.origin_mm, (15, 28, 30))
+
+
+@pytest.mark.parametrize("asked, words", [
+    ({"orientation": "LPX"}, "orientation is LPX; give one letter each of R or L, A or P, S or I"),
+    ({"orientation": "LRS"}, "orientation is LRS"),
+    ({"start": (7, 0, 0)}, "start leaves no voxel along axis 0"),
+    ({"start": 1, "spacing_mm": 1}, "start and spacing_mm contradict each other"),
+    ({"padding": 1, "extend": True}, "padding and extend contradict each other"),
+    ({"padding": 300}, "the padding is no uint8"),
+    ({"spacing_mm": 1e-9}, "which needs"),
+    ({"interpolation": "nearest", "type": "float32"}, "nearest interpolation keeps uint8 as it is; leave type out"),
+])
+def test_a_grid_that_cannot_be_is_refused(asked, words):
+    with pytest.raises(kiban.Error) as caught:
+        kiban.image.resample(kiban.Volume(ramp(dtype="u1")), **asked)
+    assert words in str(caught.value)
+
+
+def test_like_needs_a_place_on_both_sides():
+    placed, bare = kiban.Volume(ramp(), 1.0), ramp((3, 3, 3))
+    assert kiban.image.resample(bare, like=bare).array.tolist() == bare.tolist()
+    for image, like in ((placed, bare), (bare, placed)):
+        with pytest.raises(kiban.Error, match="where its voxels lie and the other volume"):
+            kiban.image.resample(image, like=like)
+
+
+def test_splines_refuse_what_they_would_spread():
+    image = ramp()
+    image[1, 2, 3] = numpy.nan
+    with pytest.raises(kiban.Error, match="a cubic spline carries it over the whole volume"):
+        kiban.image.resample(image, size=7, interpolation="cubic")
+    assert numpy.isnan(kiban.image.resample(image, size=(6, 5, 4)).array).sum() == 1
+
+
+def test_logits_of_a_file_with_four_axes(tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    logits = numpy.random.default_rng(1).normal(size=(3, 4, 5, 6)).astype("f4")
+    nibabel.save(nibabel.Nifti1Image(logits.transpose(3, 2, 1, 0), numpy.diag([-2, -2, 3, 1.0])), tmp_path / "l.nii.gz")
+    made = kiban.image.argmax(tmp_path / "l.nii.gz")
+    assert made.spacing_mm == (2, 2, 3) and (made.array == logits.argmax(0)).all()
+    assert (kiban.image.argmax(logits).array == logits.argmax(0)).all()
+    with pytest.raises(kiban.Error, match="has 4 dimensions, and 2 to 3 can be read here"):
+        kiban.read(tmp_path / "l.nii.gz")
+    with pytest.raises(kiban.Error, match=r"logits has 3 axes and must have four, \[class, slice, row, column\]"):
+        kiban.image.argmax(logits[0])
+    truncated = (tmp_path / "l.nii.gz").read_bytes()[:-40]
+    (tmp_path / "t.nii.gz").write_bytes(truncated)
+    with pytest.raises(kiban.Error):
+        kiban.image.argmax(tmp_path / "t.nii.gz")
+
+
+def test_integers_keep_their_type_in_files(tmp_path):
+    image = ramp(dtype="i2") - 300
+    kiban.Volume(image, (1, 2, 3)).write(tmp_path / "i.nii.gz")
+    assert kiban.read(tmp_path / "i.nii.gz", keep_type=True).dtype == numpy.int16
+    kiban.run("image.resample", image=tmp_path / "i.nii.gz", resampled=tmp_path / "o.mha", size=(3, 3, 3))
+    assert kiban.read(tmp_path / "o.mha", keep_type=True).dtype == numpy.int16

@@ -105,6 +105,30 @@ TEST_P(OperationOnDevice, Thresholds) {
   expect_same("image.otsu", otsu, "labels", 1e-30);
 }
 
+TEST_P(OperationOnDevice, OtherGrids) {
+  Grid grid = Grid::centred({9, 11, 14}, {1, 2, 3});
+  std::vector<std::int16_t> values(9 * 11 * 14);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<std::int16_t>(i * 7919 % 1000 - 500);
+  io::write_image(folder_ / "in.nrrd", grid, {values.data(), grid.shape});
+  grid.direction = {Vec3{0.8, -0.6, 0}, {0.6, 0.8, 0}, {0, 0, 1}};
+  io::write_image(folder_ / "like.nrrd", grid, {values.data(), grid.shape});
+  for (const char* interpolation : {"nearest", "linear", "cubic"}) {
+    Texts spaced{{"image", folder_ / "in.nrrd"}, {"interpolation", interpolation}};
+    Texts like = spaced;
+    spaced.insert({{"spacing-mm", "1.5,1.2,4"}, {"orientation", "SRA"}, {"padding", "-1000"}});
+    like.insert(
+        {{"like", folder_ / "like.nrrd"}, {"type", interpolation == std::string("nearest") ? "same" : "float32"}});
+    expect_same("image.resample", spaced, "resampled", 2e-3);
+    expect_same("image.resample", like, "resampled", 1e-5);
+  }
+  std::vector<std::uint8_t> labels(values.size());
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<std::uint8_t>(i / 40 % 4);
+  io::write_image(folder_ / "labels.nii.gz", grid, {labels.data(), grid.shape});
+  expect_same("image.resample",
+              {{"image", folder_ / "labels.nii.gz"}, {"interpolation", "labels"}, {"spacing-mm", "2.5"}}, "resampled",
+              1e-30);
+}
+
 TEST_P(OperationOnDevice, StatisticsOfLabels) {
   const Grid grid = Grid::centred({6, 7, 9}, {1, 2, 3});
   std::vector<std::uint8_t> labels(6 * 7 * 9);
