@@ -116,8 +116,7 @@ Grid oriented(const Grid& grid, const std::string& orientation) {
     const std::size_t from = best[c];
     made.shape[2 - c] = grid.shape[2 - from];
     made.spacing[c] = grid.spacing[from];
-    const bool is_turned =
-        grid.direction[static_cast<std::size_t>(headings[c].axis)][from] * headings[c].sign < 0;
+    const bool is_turned = grid.direction[static_cast<std::size_t>(headings[c].axis)][from] * headings[c].sign < 0;
     if (is_turned) first[from] = static_cast<double>(grid.shape[2 - from] - 1);
     for (std::size_t row = 0; row < 3; ++row)
       made.direction[row][c] = is_turned ? -grid.direction[row][from] : grid.direction[row][from];
@@ -159,7 +158,8 @@ std::vector<Parameter> grid_parameters() {
           .at_least(1)
           .at_most(kMostVoxels)
           .or_else("as many as cover the volume"),
-      Parameter::integers3("start", "", "Cut or pad: the voxel of the volume that the result begins with, along x, y, z")
+      Parameter::integers3("start", "",
+                           "Cut or pad: the voxel of the volume that the result begins with, along x, y, z")
           .at_least(-kMostVoxels)
           .at_most(kMostVoxels)
           .or_else("the volume's centre is the result's"),

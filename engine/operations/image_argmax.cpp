@@ -28,8 +28,7 @@ class ArgmaxWork : public Work {
   explicit ArgmaxWork(const Request& request) : request_(request), logits_(request, "logits") {
     // Logits of an array have no place: they fill the box of the volume that they are of.
     const bool takes_its_box = !logits_.placed() && request.uses("like");
-    grid_ = requested_grid(request, logits_.grid(),
-                           takes_its_box ? std::nullopt : std::optional(logits_.placed()));
+    grid_ = requested_grid(request, logits_.grid(), takes_its_box ? std::nullopt : std::optional(logits_.placed()));
     on_logits_ = takes_its_box ? same_box(logits_.grid().shape, grid_.shape) : image::sampling(logits_.grid(), grid_);
     type_ = label_type_for(static_cast<std::uint64_t>(std::max<std::int64_t>(logits_.classes() - 1, 0)));
   }
@@ -82,13 +81,14 @@ Operation image_argmax() {
       "Each class's logits are interpolated linearly, beyond the last centre as there, and the class with the largest "
       "is the label, of equal ones the smaller; they are never stored on the result's grid. No smoothing before, no "
       "softmax, which changes no order. What is not a number wins against nothing. 0 beyond the logits.",
-      "It is nnU-Net's export, the resampling of logits with order 1 and then the argmax. A file has four axes, x, y, z "
+      "It is nnU-Net's export, the resampling of logits with order 1 and then the argmax. A file has four axes, x, y, "
+      "z "
       "and class. An array has no place, and fills the box of the volume like."};
   operation.update = "voxel x class";
   operation.ports = {{"logits", PortDirection::in, PortKind::logits, true, "What the network says of each class"}};
   operation.add(grid_ports());
-  operation.add(std::vector<Port>{
-      {"labels", PortDirection::out, PortKind::labels, true, "The label map; uint8, or uint16 for more than 256 classes"}});
+  operation.add(std::vector<Port>{{"labels", PortDirection::out, PortKind::labels, true,
+                                   "The label map; uint8, or uint16 for more than 256 classes"}});
   operation.parameters = grid_parameters();
   operation.load = [](const Request& request) { return std::make_unique<ArgmaxWork>(request); };
   return operation;

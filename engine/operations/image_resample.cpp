@@ -94,7 +94,8 @@ class ResampleWork : public Work {
 Operation image_resample() {
   Operation operation;
   operation.name = "image.resample";
-  operation.summary = "Brings a volume to another grid: like another volume, to a spacing, size or orientation, cut or padded";
+  operation.summary =
+      "Brings a volume to another grid: like another volume, to a spacing, size or orientation, cut or padded";
   operation.notes = {
       "Without like and start the result shows the same box: its centre stays, a spacing alone gives as many voxels as "
       "cover the volume, rounded, and a size alone the spacing that fits. start cuts and pads by whole voxels.",
@@ -112,7 +113,8 @@ Operation image_resample() {
   operation.add(std::vector<Port>{
       {"resampled", PortDirection::out, PortKind::image, true, "The volume on the other grid, of the same type"}});
   operation.parameters = {
-      Parameter::choice("interpolation", {"nearest", "linear", "cubic", "labels"}, "How values between voxels are found")
+      Parameter::choice("interpolation", {"nearest", "linear", "cubic", "labels"},
+                        "How values between voxels are found")
           .by_default("linear"),
   };
   operation.add(grid_parameters());
@@ -120,7 +122,8 @@ Operation image_resample() {
       Parameter::real("padding", "", "The value beyond the volume; of a CT in HU -1024 is air").by_default(0.0),
       Parameter::flag("extend", "Beyond the volume stands what stands at its edge"),
       Parameter::flag("no-antialias", "Do not smooth before shrinking"),
-      Parameter::choice("type", {"same", "float32"}, "Of the result: that of the volume, or float32").by_default("same"),
+      Parameter::choice("type", {"same", "float32"}, "Of the result: that of the volume, or float32")
+          .by_default("same"),
   });
   operation.load = [](const Request& request) { return std::make_unique<ResampleWork>(request); };
   return operation;

@@ -9,8 +9,8 @@
 
 namespace kiban::engine {
 
-/// Where an operation reads what a network says of each class, float32 [class,z,y,x]: a file with four axes, x, y, z and
-/// class, or memory (MemoryVolume).
+/// Where an operation reads what a network says of each class, float32 [class,z,y,x]: a file with four axes, x, y, z
+/// and class, or memory (MemoryVolume).
 class LogitsSource {
  public:
   /// Errors: input (see io::ImageReader; an array that is not float32).

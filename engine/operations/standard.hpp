@@ -23,6 +23,8 @@ Operation image_threshold();
 Operation image_otsu();
 Operation image_resample();
 Operation image_argmax();
+Operation image_morphology();
+Operation image_grey();
 Operation skeleton_affine();
 
 }  // namespace kiban::engine

@@ -14,7 +14,8 @@ void argmax_resample(Stream& stream, Span<const float, 4> logits, const Sampling
     throw Error(ErrorCode::input, "there are logits of " + std::to_string(classes) + " classes; give 1 to 65536");
   const auto largest = static_cast<std::uint64_t>(classes - 1);
   if (!is_label_type(labels.type()) || bytes_of(labels.type()) < bytes_of(label_type_for(largest)))
-    throw Error(ErrorCode::input, "labels of " + std::to_string(classes) + " classes do not fit " + name(labels.type()));
+    throw Error(ErrorCode::input,
+                "labels of " + std::to_string(classes) + " classes do not fit " + name(labels.type()));
   const Shape<3> shape{logits.extent(1), logits.extent(2), logits.extent(3)};
   if (labels.size() == 0) return;
   if (element_count<3>(shape) == 0) throw Error(ErrorCode::input, "logits without voxels cannot be resampled");

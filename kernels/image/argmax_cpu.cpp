@@ -48,8 +48,7 @@ HWY_ATTR void mix_classes(const float* const* rows, const float* weights, std::i
   if (stride == 1)
     for (; i + lanes <= count; i += lanes) {
       auto sum = hn::Mul(hn::Set(d, weights[0]), hn::LoadU(d, rows[0] + i));
-      for (std::int64_t k = 1; k < taps; ++k)
-        sum = hn::MulAdd(hn::Set(d, weights[k]), hn::LoadU(d, rows[k] + i), sum);
+      for (std::int64_t k = 1; k < taps; ++k) sum = hn::MulAdd(hn::Set(d, weights[k]), hn::LoadU(d, rows[k] + i), sum);
       hn::StoreU(sum, d, to + i);
     }
   for (; i < count; ++i) {

@@ -1,5 +1,5 @@
-// The recursion that turns values into a B-spline's coefficients, forwards and back along lines that lie side by side in
-// a buffer which stays near; lines along x are transposed into it.
+// The recursion that turns values into a B-spline's coefficients, forwards and back along lines that lie side by side
+// in a buffer which stays near; lines along x are transposed into it.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/image/coefficients_cpu.cpp"
 #include <hwy/foreach_target.h>
@@ -99,8 +99,7 @@ class LineFilter {
           for (std::int64_t i = 0; i < count; ++i) move(values[j * stride + i], buffer_[at(j * kLines + i)]);
       else
         for (std::int64_t i = 0; i < count; ++i)
-          for (std::int64_t j = 0; j < length_; ++j)
-            move(values[i * apart + j * stride], buffer_[at(j * kLines + i)]);
+          for (std::int64_t j = 0; j < length_; ++j) move(values[i * apart + j * stride], buffer_[at(j * kLines + i)]);
     };
     for_each([](const float& value, float& kept) { kept = value; });
     filter_(buffer_.data(), length_, start_.data(), static_cast<std::int64_t>(start_.size()));

@@ -52,8 +52,7 @@ void resample_aligned(Stream& stream, const ConstVoxelSpan& image, const Aligned
   if (!cubic) {
     set_taps(rule.interpolation == Interpolation::nearest ? TapKernel::nearest : TapKernel::linear);
     const AlignedImage seen = seen_along(image, sampling);
-    if (is_exact(rule.interpolation))
-      return KIBAN_BACKEND_FOR(stream, vote)(stream, seen, taps, padding, resampled);
+    if (is_exact(rule.interpolation)) return KIBAN_BACKEND_FOR(stream, vote)(stream, seen, taps, padding, resampled);
     return KIBAN_BACKEND_FOR(stream, weigh)(stream, seen, taps, padding, resampled);
   }
   if (stream.device() != Device{}) {  // has no recursion, and taps cost it little
@@ -63,8 +62,8 @@ void resample_aligned(Stream& stream, const ConstVoxelSpan& image, const Aligned
   set_taps(TapKernel::spline);
   Array<float, 3> coefficients(image.shape());
   KIBAN_BACKEND_FOR(stream, find_coefficients)(stream, image, coefficients.span());
-  KIBAN_BACKEND_FOR(stream, weigh)(stream, seen_along(std::as_const(coefficients).span(), sampling), taps, padding,
-                                   resampled);
+  KIBAN_BACKEND_FOR(stream, weigh)
+  (stream, seen_along(std::as_const(coefficients).span(), sampling), taps, padding, resampled);
 }
 
 /// Smoothed, and with cubic turned into coefficients, on its own grid; then sampled.
@@ -159,7 +158,8 @@ void resample(Stream& stream, const ConstVoxelSpan& image, const Sampling& on_im
     if (device != stream.device())
       throw Error(ErrorCode::device, "memory of " + name(device) + " was handed to work on " + name(stream.device()));
   if (is_exact(rule.interpolation) && image.type() != resampled.type())
-    throw Error(ErrorCode::internal, "voxels are chosen from " + name(image.type()) + " into " + name(resampled.type()));
+    throw Error(ErrorCode::internal,
+                "voxels are chosen from " + name(image.type()) + " into " + name(resampled.type()));
   for (const Shape<3>& shape : {image.shape(), resampled.shape()})
     for (const std::int64_t extent : shape)
       if (extent > std::numeric_limits<std::int32_t>::max())

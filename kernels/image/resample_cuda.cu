@@ -67,7 +67,8 @@ struct Place3 {
 KIBAN_DEVICE Place3 place_of_thread(const Extent3& extent) {
   const std::int64_t number = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   const std::int64_t row = number / extent.of[0];
-  return {{number % extent.of[0], row % extent.of[1], row / extent.of[1]}, number < extent.of[0] * extent.of[1] * extent.of[2]};
+  return {{number % extent.of[0], row % extent.of[1], row / extent.of[1]},
+          number < extent.of[0] * extent.of[1] * extent.of[2]};
 }
 
 /// Sums along one axis, into a contiguous volume; 0 where taps end.   reads and writes a value a voxel

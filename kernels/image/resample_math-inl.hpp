@@ -102,7 +102,8 @@ KIBAN_HD float linear_at(const T* image, const std::int64_t extent[3], const dou
   for (int k = 0; k < 2; ++k) {
     float along_y[2];
     for (int j = 0; j < 2; ++j) {
-      const T* const row = image + ((k ? at[2].high : at[2].low) * extent[1] + (j ? at[1].high : at[1].low)) * extent[0];
+      const T* const row =
+          image + ((k ? at[2].high : at[2].low) * extent[1] + (j ? at[1].high : at[1].low)) * extent[0];
       const float low = static_cast<float>(row[at[0].low]);
       along_y[j] = (1 - high[0]) * low + high[0] * static_cast<float>(row[at[0].high]);
     }
@@ -154,7 +155,9 @@ KIBAN_HD T rounded(float value, T least, T most) {
   if (static_cast<T>(0.5F) != T(0)) return static_cast<T>(value);
   if (!(value == value)) return T(0);
   const double number = rint(static_cast<double>(value));
-  return number <= static_cast<double>(least) ? least : number >= static_cast<double>(most) ? most : static_cast<T>(number);
+  return number <= static_cast<double>(least)  ? least
+         : number >= static_cast<double>(most) ? most
+                                               : static_cast<T>(number);
 }
 
 /// Weighted voxels around a position of an aligned grid, by axis (0 = x).

@@ -90,7 +90,8 @@ Taps packed(const std::vector<Weights>& all, std::int64_t inputs, std::int64_t b
   taps.first.assign(static_cast<std::size_t>(outputs), 0);
   taps.weights.assign(static_cast<std::size_t>(outputs * taps.count), 0.0F);
   for (std::size_t i = 0; i < all.size(); ++i) {
-    const std::int64_t first = std::min(all[i].first, inputs - taps.count), output = begin + static_cast<std::int64_t>(i);
+    const std::int64_t first = std::min(all[i].first, inputs - taps.count),
+                       output = begin + static_cast<std::int64_t>(i);
     taps.first[static_cast<std::size_t>(output)] = static_cast<std::int32_t>(first);
     for (std::size_t k = 0; k < all[i].of.size(); ++k) {
       const std::int64_t tap = all[i].first - first + static_cast<std::int64_t>(k);
@@ -120,8 +121,8 @@ Taps taps_of(const AxisMap& map, TapKernel kernel, double sigma) {
       if (all.empty()) begin = output + 1;
       continue;
     }
-    all.push_back(folded(convolved(convolved(weights_at(place, kernel, map.inputs), coefficients), smoothing),
-                         map.inputs));
+    all.push_back(
+        folded(convolved(convolved(weights_at(place, kernel, map.inputs), coefficients), smoothing), map.inputs));
   }
   if (all.empty()) begin = 0;
   return packed(all, map.inputs, begin, map.outputs);

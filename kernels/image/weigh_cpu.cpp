@@ -1,5 +1,5 @@
-// Weighted sums along three axes, x first, tile by tile: a tile is some rows of some slices of the result. Slices of the
-// image are weighted along x and y once and wait in a ring until the slices of the result that need them are done.
+// Weighted sums along three axes, x first, tile by tile: a tile is some rows of some slices of the result. Slices of
+// the image are weighted along x and y once and wait in a ring until the slices of the result that need them are done.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/image/weigh_cpu.cpp"
 #include <hwy/foreach_target.h>
@@ -65,14 +65,12 @@ HWY_ATTR void along_row_of(const Taps& taps, const float* row, float* to) {
   }
   for (; i < taps.end; ++i) {
     float sum = weights[i] * row[first[i]];
-    for (std::int64_t k = 1; k < taps.count; ++k)
-      sum = std::fma(weights[k * taps.outputs + i], row[first[i] + k], sum);
+    for (std::int64_t k = 1; k < taps.count; ++k) sum = std::fma(weights[k * taps.outputs + i], row[first[i] + k], sum);
     to[i] = sum;
   }
 }
 
-HWY_ATTR void mix_of(const float* const* rows, const float* weights, std::int64_t taps, std::int64_t count,
-                     float* to) {
+HWY_ATTR void mix_of(const float* const* rows, const float* weights, std::int64_t taps, std::int64_t count, float* to) {
   const Floats d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   std::int64_t i = 0;
@@ -99,7 +97,8 @@ template <class T>
 T nearest(float value) {
   constexpr auto kLeast = static_cast<double>(std::numeric_limits<T>::lowest());
   constexpr auto kMost = static_cast<double>(std::numeric_limits<T>::max());
-  return std::isnan(value) ? T{0} : static_cast<T>(std::clamp(std::nearbyint(static_cast<double>(value)), kLeast, kMost));
+  return std::isnan(value) ? T{0}
+                           : static_cast<T>(std::clamp(std::nearbyint(static_cast<double>(value)), kLeast, kMost));
 }
 
 template <class T>
@@ -187,9 +186,7 @@ class Tile {
   }
 
  private:
-  float* slot(std::int64_t slice) {
-    return &ring_[at(slice % taps_[2].count * (end_ - begin_) * taps_[0].outputs)];
-  }
+  float* slot(std::int64_t slice) { return &ring_[at(slice % taps_[2].count * (end_ - begin_) * taps_[0].outputs)]; }
 
   void weigh_slice(std::int64_t slice) {
     const std::int64_t width = taps_[0].outputs, used = taps_[0].end - taps_[0].begin;

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -19,6 +20,18 @@ std::vector<std::uint32_t> components(const std::vector<std::uint32_t>& labels, 
 ///   is_signed      the background has distances too, and objects negative ones
 std::vector<double> distances(const std::vector<std::uint32_t>& labels, const Shape<3>& shape, const Vec3& spacing_mm,
                               bool labels_apart, bool is_signed);
+
+/// The least (or largest) value under an element about each voxel: every voxel of it.
+///   offsets   dx, dy, dz
+std::vector<double> extremes(const std::vector<double>& values, const Shape<3>& shape,
+                             const std::vector<std::array<std::int64_t, 3>>& offsets, bool largest);
+
+/// Labels that are the nearest to each voxel, all of those as near to 1e-7, and how far that is: every pair of voxels.
+struct NearestLabels {
+  std::vector<std::vector<std::uint32_t>> labels;
+  std::vector<double> mm;
+};
+NearestLabels nearest_labels(const std::vector<std::uint32_t>& labels, const Shape<3>& shape, const Vec3& spacing_mm);
 
 /// What one value of a resampled image is asked of.
 struct ResampledImage {

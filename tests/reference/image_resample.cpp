@@ -84,8 +84,8 @@ std::vector<double> resampled(const ResampledImage& image, const Shape<3>& resul
   for (std::int64_t z = 0; z < result[0]; ++z)
     for (std::int64_t y = 0; y < result[1]; ++y)
       for (std::int64_t x = 0; x < result[2]; ++x) {
-        Vec3 place = image.offset + image.matrix * Vec3{static_cast<double>(x), static_cast<double>(y),
-                                                        static_cast<double>(z)};
+        Vec3 place =
+            image.offset + image.matrix * Vec3{static_cast<double>(x), static_cast<double>(y), static_cast<double>(z)};
         bool inside = true;
         for (std::size_t a = 0; a < 3; ++a) {
           const double last = static_cast<double>(image.shape[2 - a] - 1);

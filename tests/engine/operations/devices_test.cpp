@@ -129,6 +129,23 @@ TEST_P(OperationOnDevice, OtherGrids) {
               1e-30);
 }
 
+TEST_P(OperationOnDevice, Morphology) {
+  const Grid grid = Grid::centred({9, 11, 14}, {1, 2, 3});
+  std::vector<std::uint8_t> labels(9 * 11 * 14);
+  for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<std::uint8_t>(i / 60 % 3);
+  io::write_image(folder_ / "labels.nii.gz", grid, {labels.data(), grid.shape});
+  for (const char* step : {"erode", "dilate", "open", "close"}) {
+    const Texts given{{"image", folder_ / "labels.nii.gz"}, {"step", step}};
+    Texts ball = given, box = given, grey_ball = given;
+    ball.insert({{"radius-mm", "2.5"}});
+    expect_same("image.morphology", ball, "labels", 1e-30);
+    box.insert({{"radius", "2,1,1"}});
+    expect_same("image.grey", box, "result", 1e-30);
+    grey_ball.insert({{"element", "ball"}, {"radius-mm", "3"}});
+    expect_same("image.grey", grey_ball, "result", 1e-30);
+  }
+}
+
 TEST_P(OperationOnDevice, StatisticsOfLabels) {
   const Grid grid = Grid::centred({6, 7, 9}, {1, 2, 3});
   std::vector<std::uint8_t> labels(6 * 7 * 9);

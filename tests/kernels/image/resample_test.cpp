@@ -115,11 +115,11 @@ TEST_P(ResampleTest, ValuesAreTheDefinitions) {
           const std::vector<double> values = random_values(of.image, -1000, 1000, 5);
           const int degree = interpolation == Interpolation::cubic ? 3 : interpolation == Interpolation::linear ? 1 : 0;
           const std::vector<double> truth = reference::resampled(asked(values, of, rule), of.result, degree);
-          const auto found =
-              resampled(there(VoxelType::float32, values, of.image), of, rule, VoxelType::float32);
+          const auto found = resampled(there(VoxelType::float32, values, of.image), of, rule, VoxelType::float32);
           double worst = 0;
           for (std::size_t i = 0; i < truth.size(); ++i) worst = std::max(worst, std::abs(found[i] - truth[i]));
-          // Positions are rounded to 2^-20 of a voxel, between which values lie up to 2000 apart (a spline's 2.5 times).
+          // Positions are rounded to 2^-20 of a voxel, between which values lie up to 2000 apart (a spline's 2.5
+          // times).
           EXPECT_LE(worst, degree == 0 ? 0 : 6e-3) << of.name << " degree " << degree << " extend " << extend;
         }
 }
