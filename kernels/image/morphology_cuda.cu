@@ -84,7 +84,7 @@ struct SpreadColumns {
 
 ///   reads and writes a float and a label, and writes and reads as much and 8 bytes of lists, a voxel
 template <class T>
-__global__ void __launch_bounds__(kColumnBlock)
+__global__ void __launch_bounds__(kColumnBlock, 4)
     spread_kernel(const SpreadColumns columns, SpreadLists<T> lists, float* squares, T* labels) {
   lists.column = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (lists.column >= columns.count) return;

@@ -121,7 +121,7 @@ __global__ void __launch_bounds__(kBlock)
 
 /// Votes, or a copy where each axis has one tap.   reads as many voxels as there are taps, at least twice; writes one
 template <class T>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, 3)
     vote_kernel(Window<T> window, const std::int32_t* first_x, const std::int32_t* first_y, const std::int32_t* first_z,
                 const Extent3 extent, const Extent3 begin, const Extent3 end, T padding, T* to) {
   const Place3 place = place_of_thread(extent);

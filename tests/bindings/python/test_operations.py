@@ -55,7 +55,7 @@ def test_every_operation_is_a_function_as_declared(name):
     expected = required + ["device", "threads", "progress"]
     expected += [python(p["name"]) for p in declared["ports"]
                  if (p["direction"] == "in" and not p["required"]) or
-                 (p["direction"] == "out" and p["kind"] in ("volume", "projections", "labels"))]
+                 (p["direction"] == "out" and p["kind"] in ("volume", "projections", "labels", "image"))]
     for parameter in declared["parameters"]:
         if parameter["name"].startswith(pictures):
             continue
