@@ -1,12 +1,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "bindings/cli/commands.hpp"
 #include "bindings/cli/description.hpp"
 #include "bindings/cli/interrupt.hpp"
 #include "bindings/cli/progress_bar.hpp"
+#include "engine/operations/report_port.hpp"
 #include "engine/runner.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/core/simd.hpp"
@@ -32,6 +35,18 @@ void print_summary(const engine::Operation& operation, const engine::Report& rep
              report.instruction_set, report.threads, static_cast<double>(engine::peak_memory_bytes()) / (1 << 20));
 }
 
+/// Where reports go that no file was named for.
+std::map<std::string, std::shared_ptr<engine::MemoryReport>> reports_in_output(const engine::Operation& operation,
+                                                                               engine::Request& request) {
+  std::map<std::string, std::shared_ptr<engine::MemoryReport>> documents;
+  for (const engine::Port& port : operation.ports)
+    if (port.kind == engine::PortKind::report && !request.uses(port.name)) {
+      documents[port.name] = std::make_shared<engine::MemoryReport>();
+      request.ports[port.name] = engine::Binding::memory(documents[port.name]);
+    }
+  return documents;
+}
+
 }  // namespace
 
 int run_command(const engine::Registry& registry, const Arguments& arguments) {
@@ -53,7 +68,9 @@ int run_command(const engine::Registry& registry, const Arguments& arguments) {
     fmt::print("{}", help_text(operation, "run", run_options()));
     return 0;
   }
-  const engine::Request request = engine::request_from_text(operation, given.operation);
+  engine::Request request = engine::request_from_text(operation, given.operation);
+  std::map<std::string, std::shared_ptr<engine::MemoryReport>> documents;
+  if (options.flag("json")) documents = reports_in_output(operation, request);
   pin_instruction_set(options.text("simd"));
   Stream stream(parse_device(options.text("device")), static_cast<int>(options.integer("threads")));
 
@@ -66,6 +83,7 @@ int run_command(const engine::Registry& registry, const Arguments& arguments) {
   if (options.flag("json")) {
     nlohmann::json json = engine::to_json(report);
     json["peak_memory_bytes"] = engine::peak_memory_bytes();
+    for (const auto& [port, made] : documents) json[port] = made->document;
     fmt::print("{}\n", one_line(json));
   } else {
     print_summary(operation, report);

@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "engine/operations/components_parameters.hpp"
-#include "engine/operations/label_map_work.hpp"
 #include "engine/operations/standard.hpp"
+#include "engine/operations/voxel_work.hpp"
 #include "kernels/image/components.hpp"
 
 namespace kiban::engine {
@@ -25,10 +25,11 @@ void keep_largest(const std::vector<ComponentMeasure>& measures, std::int64_t mo
     if (label_of[k] != 0 && ++kept[label_of[k]] > most) label_of[k] = 0;
 }
 
-class CleanWork : public LabelMapWork {
+class CleanWork : public VoxelWork {
  public:
   explicit CleanWork(const Request& request)
-      : LabelMapWork(request, VoxelUse::labels, std::nullopt), connectivity_(connectivity_of(request.parameters)) {
+      : VoxelWork(request, VoxelUse::labels, "labels", std::nullopt),
+        connectivity_(connectivity_of(request.parameters)) {
     const Vec3& spacing = input().grid().spacing;
     voxel_mm3_ = spacing[0] * spacing[1] * spacing[2];
   }
@@ -42,7 +43,7 @@ class CleanWork : public LabelMapWork {
   }
 
  private:
-  std::size_t workspace_bytes() const override {
+  std::size_t workspace_bytes(Device) const override {
     return static_cast<std::size_t>(input().voxels()) * sizeof(std::uint32_t);
   }
 

@@ -1,21 +1,21 @@
 #include "engine/operations/components_parameters.hpp"
-#include "engine/operations/label_map_work.hpp"
 #include "engine/operations/standard.hpp"
+#include "engine/operations/voxel_work.hpp"
 #include "kernels/image/components.hpp"
 
 namespace kiban::engine {
 namespace {
 
-class ComponentsWork : public LabelMapWork {
+class ComponentsWork : public VoxelWork {
  public:
   explicit ComponentsWork(const Request& request)
-      : LabelMapWork(request, VoxelUse::labels, VoxelType::uint32),
+      : VoxelWork(request, VoxelUse::labels, "labels", VoxelType::uint32),
         connectivity_(connectivity_of(request.parameters)) {}
 
   std::vector<Finding> findings() const override { return {{"components", static_cast<double>(count_), ""}}; }
 
  private:
-  std::size_t workspace_bytes() const override {
+  std::size_t workspace_bytes(Device) const override {
     return static_cast<std::size_t>(input().voxels()) * sizeof(std::uint32_t);
   }
 

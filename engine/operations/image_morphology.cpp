@@ -2,11 +2,10 @@
 #include <limits>
 #include <optional>
 #include <string>
-#include <utility>
 
-#include "engine/operations/label_map_work.hpp"
+#include "engine/operations/element_parameters.hpp"
 #include "engine/operations/standard.hpp"
-#include "io/output_file.hpp"
+#include "engine/operations/voxel_work.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/image/morphology.hpp"
 
@@ -27,10 +26,10 @@ Parameter step_parameter() {
       .must_be_given();
 }
 
-class BallWork : public LabelMapWork {
+class BallWork : public VoxelWork {
  public:
   explicit BallWork(const Request& request)
-      : LabelMapWork(request, VoxelUse::labels, std::nullopt),
+      : VoxelWork(request, VoxelUse::labels, "labels", std::nullopt),
         step_(step_named(parameters().text("step"))),
         radius_(parameters().has("radius-mm") ? parameters().real("radius-mm")
                                               : std::numeric_limits<double>::infinity()) {
@@ -39,7 +38,7 @@ class BallWork : public LabelMapWork {
   }
 
  private:
-  std::size_t workspace_bytes() const override {
+  std::size_t workspace_bytes(Device) const override {
     return static_cast<std::size_t>(input().voxels()) * sizeof(float);
   }
   void compute(Stream& stream, const ConstVoxelSpan& image, VoxelSink& output) override {
@@ -50,65 +49,25 @@ class BallWork : public LabelMapWork {
   double radius_;
 };
 
-image::Element element_from(const Values& values, const Vec3& spacing) {
-  const std::string& shape = values.text("element");
-  if (values.has("radius-mm") != (shape == "ball"))
-    throw Error(ErrorCode::usage, shape == "ball" ? "a ball needs radius-mm" : "radius-mm is that of a ball; leave it out");
-  if (values.given("radius") && shape != "box")
-    throw Error(ErrorCode::usage, "radius is that of a box; leave it out");
-  if (shape == "cross") return image::cross();
-  if (shape == "box") return image::box(values.integers3("radius"));
-  const double radius = values.real("radius-mm");
-  for (const double step : spacing)
-    if (radius / step > 64)
-      throw Error(ErrorCode::usage, "radius-mm reaches more than 64 voxels; of a mask image.morphology takes any radius");
-  return image::ball(radius, spacing);
-}
-
-class GreyWork : public Work {
+class GreyWork : public VoxelWork {
  public:
   explicit GreyWork(const Request& request)
-      : request_(request),
-        step_(step_named(request.parameters.text("step"))),
-        input_(request, "image", VoxelUse::values),
-        element_(element_from(request.parameters, input_.grid().spacing)) {}
-
-  Plan plan(Device device) const override {
-    const auto bytes = static_cast<std::size_t>(input_.voxels() * bytes_of(input_.type()));
-    const bool two_steps = step_ == image::MorphologyStep::open || step_ == image::MorphologyStep::close;
-    Plan plan;
-    plan.updates = input_.voxels();
-    plan.host_bytes = input_.host_bytes() + (device == Device{} ? 0 : bytes);
-    plan.device_bytes = input_.device_bytes(device) + bytes * (two_steps ? 2 : 1);
-    if (device != Device{} && element_.is_box) plan.device_bytes += 2 * bytes;
-    return plan;
-  }
-
-  void run(Stream& stream, Progress& progress) override {
-    output_.emplace(request_, "result", input_.grid(), input_.type(), stream);
-    progress.enter("read");
-    const ConstVoxelSpan image = input_.all(stream);
-    progress.enter("compute");
-    try {
-      image::grey_morphology(stream, image, element_, step_, output_->room_of(input_.type()));
-    } catch (const Error& error) {
-      throw Error(error.code(), input_.name() + ": " + error.what());
-    }
-    output_->put(progress);
-  }
-
-  void store(Progress& progress) override {
-    progress.enter("write");
-    io::commit_together({output_->finish(progress)});
-    output_->hand_over();
-  }
+      : VoxelWork(request, VoxelUse::values, "result", std::nullopt),
+        step_(step_named(parameters().text("step"))),
+        element_(element_from(parameters(), input().grid().spacing)) {}
 
  private:
-  Request request_;
+  std::size_t workspace_bytes(Device device) const override {
+    const auto bytes = static_cast<std::size_t>(input().voxels() * bytes_of(input().type()));
+    const bool two_steps = step_ == image::MorphologyStep::open || step_ == image::MorphologyStep::close;
+    return bytes * ((two_steps ? 1 : 0) + (device != Device{} && element_.is_box ? 2 : 0));
+  }
+  void compute(Stream& stream, const ConstVoxelSpan& image, VoxelSink& output) override {
+    image::grey_morphology(stream, image, element_, step_, output.room_of(image.type()));
+  }
+
   image::MorphologyStep step_;
-  VoxelSource input_;
   image::Element element_;
-  std::optional<VoxelSink> output_;
 };
 
 }  // namespace
@@ -143,20 +102,14 @@ Operation image_grey() {
       "erode is the least value under the element about each voxel, dilate the largest, open the dilation of the "
       "erosion, close the erosion of the dilation; of a mask of 0 and 1 the binary ones. Nothing lies outside of the "
       "volume. Values that are not numbers are refused.",
-      "The element is a box of 2 radius + 1 voxels along x, y, z, a cross of a voxel and its six neighbours, or a ball: "
+      "The element is a box of 2 radius + 1 voxels along x, y, z, a cross of a voxel and its six neighbours, or a "
+      "ball: "
       "the voxels whose centres are within radius-mm."};
   operation.update = "voxel";
   operation.ports = {{"image", PortDirection::in, PortKind::image, true, "The volume"},
                      {"result", PortDirection::out, PortKind::image, true, "Of the same type, on the same grid"}};
-  operation.parameters = {
-      step_parameter(),
-      Parameter::choice("element", {"box", "cross", "ball"}, "The structuring element").by_default("box"),
-      Parameter::integers3("radius", "", "Voxels of a box on each side of its centre, along x, y, z")
-          .by_default(Integers3{1, 1, 1})
-          .at_least(0)
-          .at_most(1024),
-      Parameter::real("radius-mm", "mm", "Of a ball").at_least(0).or_else("no ball"),
-  };
+  operation.parameters = {step_parameter()};
+  operation.add(element_parameters());
   operation.load = [](const Request& request) { return std::make_unique<GreyWork>(request); };
   return operation;
 }

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "engine/operations/components_parameters.hpp"
-#include "engine/operations/label_map_work.hpp"
 #include "engine/operations/standard.hpp"
+#include "engine/operations/voxel_work.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/image/components.hpp"
 #include "kernels/image/threshold.hpp"
@@ -15,10 +15,10 @@
 namespace kiban::engine {
 namespace {
 
-class ThresholdWork : public LabelMapWork {
+class ThresholdWork : public VoxelWork {
  public:
   explicit ThresholdWork(const Request& request)
-      : LabelMapWork(request, VoxelUse::values, VoxelType::uint8),
+      : VoxelWork(request, VoxelUse::values, "labels", VoxelType::uint8),
         low_(parameters().real("low")),
         high_(given("high")),
         sure_(given("sure")) {
@@ -33,7 +33,7 @@ class ThresholdWork : public LabelMapWork {
     return parameters().has(name) ? std::optional(parameters().real(name)) : std::nullopt;
   }
 
-  std::size_t workspace_bytes() const override {
+  std::size_t workspace_bytes(Device) const override {
     return sure_ ? static_cast<std::size_t>(input().voxels()) * (1 + sizeof(std::uint32_t)) : 0;
   }
 
@@ -58,9 +58,9 @@ class ThresholdWork : public LabelMapWork {
   std::optional<double> high_, sure_;
 };
 
-class OtsuWork : public LabelMapWork {
+class OtsuWork : public VoxelWork {
  public:
-  explicit OtsuWork(const Request& request) : LabelMapWork(request, VoxelUse::values, VoxelType::uint8) {}
+  explicit OtsuWork(const Request& request) : VoxelWork(request, VoxelUse::values, "labels", VoxelType::uint8) {}
 
   std::vector<Finding> findings() const override {
     std::vector<Finding> found;
@@ -72,11 +72,7 @@ class OtsuWork : public LabelMapWork {
  private:
   void compute(Stream& stream, const ConstVoxelSpan& image, VoxelSink& output) override {
     const image::Histogram histogram = image::histogram(stream, image, static_cast<int>(parameters().integer("bins")));
-    try {
-      thresholds_ = image::otsu_thresholds(histogram, static_cast<int>(parameters().integer("classes")));
-    } catch (const Error& error) {
-      throw Error(error.code(), fmt::format("{}: {}", input().name(), error.what()));
-    }
+    thresholds_ = image::otsu_thresholds(histogram, static_cast<int>(parameters().integer("classes")));
     image::classify(stream, image, thresholds_, output.room_of(VoxelType::uint8).as<std::uint8_t>());
   }
 

@@ -25,6 +25,10 @@ Operation image_resample();
 Operation image_argmax();
 Operation image_morphology();
 Operation image_grey();
+Operation image_metrics();
+Operation image_gaussian();
+Operation image_median();
+Operation image_grow();
 Operation skeleton_affine();
 
 }  // namespace kiban::engine

@@ -1,6 +1,6 @@
-// The least or largest of windows along x, kept for the slices that the element reaches, and then of the element's rows,
-// tile by tile: a tile is some rows of some slices. Loops without a branch over plain values, which the compiler turns
-// into vectors, once for each instruction set.
+// The least or largest of windows along x, kept for the slices that the element reaches, and then of the element's
+// rows, tile by tile: a tile is some rows of some slices. Loops without a branch over plain values, which the compiler
+// turns into vectors, once for each instruction set.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/image/morphology_cpu.cpp"
 #include <hwy/foreach_target.h>
@@ -222,8 +222,7 @@ void find_extremes(Stream& stream, const ConstVoxelSpan& image, const Element& e
       for (std::int64_t z = first_z; z < last_z; ++z) {
         tile.enter(z);
         for (std::int64_t y = first_y; y < last_y; ++y)
-          tile.row(z, y,
-                   static_cast<char*>(extremes.data()) + (z * rows + y) * columns * bytes_of(extremes.type()));
+          tile.row(z, y, static_cast<char*>(extremes.data()) + (z * rows + y) * columns * bytes_of(extremes.type()));
       }
     }
   });

@@ -106,8 +106,7 @@ __global__ void __launch_bounds__(kBlock) first_squares(std::int64_t voxels, con
 }
 
 template <class T>
-__global__ void __launch_bounds__(kBlock)
-    cut_far(std::int64_t voxels, const float* squares, float most, T* labels) {
+__global__ void __launch_bounds__(kBlock) cut_far(std::int64_t voxels, const float* squares, float most, T* labels) {
   const std::int64_t at = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (at < voxels && !(squares[at] <= most)) labels[at] = T(0);
 }
@@ -159,7 +158,8 @@ void spread_labels(Stream& stream, const VoxelSpan& result, const std::array<flo
     const unsigned blocks = gpu::blocks_for(result.size(), kBlock);
     gpu::launch(stream, blocks, kBlock, &first_squares<T>, result.size(), labels, all);
     spread_along_axis<T>(stream, {0, 0, columns, 1, 0, columns, 1, step[0], most}, slices * rows, all, labels);
-    spread_along_axis<T>(stream, {0, 0, rows, columns, 1, slice, columns, step[1], most}, slices * columns, all, labels);
+    spread_along_axis<T>(stream, {0, 0, rows, columns, 1, slice, columns, step[1], most}, slices * columns, all,
+                         labels);
     spread_along_axis<T>(stream, {0, 0, slices, slice, 1, 0, slice, step[2], most}, slice, all, labels);
     gpu::launch(stream, blocks, kBlock, &cut_far<T>, result.size(), all, most, labels);
   });

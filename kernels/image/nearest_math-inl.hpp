@@ -36,8 +36,8 @@ KIBAN_HD float crossing(const LabelLine<T>& line, std::int64_t early, std::int64
          (line.height(late) - line.height(early)) / (2 * line.step * line.step * steps);
 }
 
-/// Lower envelope of the parabolas over a line's labels, and the nearest label and its square at each voxel: of those as
-/// near the smallest label. `lists`: site(k) and from(k) for k up to the line's length; new_square(j), new_label(j),
+/// Lower envelope of the parabolas over a line's labels, and the nearest label and its square at each voxel: of those
+/// as near the smallest label. `lists`: site(k) and from(k) for k up to the line's length; new_square(j), new_label(j),
 /// which may not be the line itself, for it is read until the last voxel is done.
 template <class T, class Lists>
 KIBAN_HD void spread_along(const LabelLine<T>& line, Lists lists) {

@@ -173,7 +173,7 @@ class Operation:
     def results(self) -> list[Port]:
         """What the function returns: every output but pictures, and optional arrays, which cost memory."""
         return [port for port in self.ports if not port.is_input and port.kind in _RESULT_TYPES
-                and (port.required or port.kind == "geometry")]
+                and (port.required or port.kind in ("geometry", "report"))]
 
     @property
     def arguments(self) -> list[Parameter]:

@@ -75,6 +75,20 @@ TEST(Skeleton, JsonIsOneObject) {
   EXPECT_GT(report["peak_memory_bytes"], 0);
 }
 
+TEST(Image, JsonHasTheReportThatNoFileWasNamedFor) {
+  const test::Folder folder;
+  const Grid grid = Grid::centred({2, 2, 4}, {1, 1, 1});
+  const std::vector<std::uint8_t> labels{1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0};
+  io::write_image(folder / "a.mha", grid, {labels.data(), grid.shape});
+  const std::vector<std::string> command{"run",         "image.metrics",  "--labels", folder / "a.mha",
+                                         "--reference", folder / "a.mha", "--json"};
+  const test::Finished finished = test::kiban(command);
+  ASSERT_EQ(finished.status, 0) << finished.err;
+  const nlohmann::json json = nlohmann::json::parse(finished.out);
+  EXPECT_EQ(json.at("report").at("labels").at(0).at("dsc"), 1);
+  EXPECT_TRUE(json.at("outputs").empty());
+}
+
 TEST(Skeleton, PinsAnInstructionSet) {
   const Folder folder;
   const std::string input = write_ramp_volume(folder);

@@ -65,6 +65,43 @@ TEST_P(OperationOnDevice, SkeletonAffine) {
   expect_same("skeleton.affine", {{"input", folder_ / "in.mha"}, {"scale", "3"}, {"offset", "0.1"}}, "output", 1e-6);
 }
 
+TEST_P(OperationOnDevice, FiltersAndRegions) {
+  const Grid grid = Grid::centred({9, 11, 14}, {1, 2, 3});
+  std::vector<std::int16_t> values(9 * 11 * 14);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<std::int16_t>(i * 7919 % 1000 - 500);
+  io::write_image(folder_ / "in.nrrd", grid, {values.data(), grid.shape});
+  const Texts given{{"image", folder_ / "in.nrrd"}};
+  Texts gaussian = given, range = given, confidence = given;
+  gaussian.insert({{"sigma-mm", "1,0,4"}});
+  expect_same("image.gaussian", gaussian, "smoothed", 1e-2);
+  expect_same("image.median", given, "smoothed", 1e-30);
+  range.insert({{"seeds-mm", "0,0,0; 1,4,-3"}, {"low", "-300"}});
+  expect_same("image.grow", range, "labels", 1e-30);
+  confidence.insert({{"seeds-mm", "0,0,0"}, {"multiplier", "1"}});
+  expect_same("image.grow", confidence, "labels", 1e-30);
+}
+
+TEST_P(OperationOnDevice, Metrics) {
+  const Grid grid = Grid::centred({9, 11, 14}, {1, 2, 3});
+  std::vector<std::uint8_t> labels(9 * 11 * 14), reference(labels.size());
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    labels[i] = static_cast<std::uint8_t>(i / 60 % 3);
+    reference[i] = static_cast<std::uint8_t>((i + 5) / 60 % 4);
+  }
+  io::write_image(folder_ / "labels.nii.gz", grid, {labels.data(), grid.shape});
+  io::write_image(folder_ / "reference.mha", grid, {reference.data(), grid.shape});
+  nlohmann::json reports[2];
+  for (const Device device : {Device{}, GetParam()}) {
+    const std::string path = folder_ / (name(device) + ".json");
+    run_on(device, "image.metrics",
+           {{"labels", folder_ / "labels.nii.gz"}, {"reference", folder_ / "reference.mha"}, {"report", path}});
+    reports[device == Device{} ? 0 : 1] = nlohmann::json::parse(test::read_text(path));
+  }
+  if (GetParam() == Device{}) reports[1] = reports[0];
+  EXPECT_EQ(reports[0], reports[1]);
+  EXPECT_EQ(reports[0].at("labels").size(), 3U);
+}
+
 /// Specks, a box with a hole in it, and another label.
 TEST_P(OperationOnDevice, LabelMaps) {
   const Grid grid = Grid::centred({6, 7, 8}, {1, 1, 1});

@@ -166,9 +166,8 @@ TEST_P(MorphologyTest, AnInfiniteRadiusIsTheNearestFeature) {
   labels[100] = 3;
   labels[377] = 4000000000U;
   const auto near = reference::nearest_labels(labels, shape, {1, 1, 1});
-  const test::Labels found =
-      morphed(labels, VoxelType::uint32, shape, {1, 1, 1}, std::numeric_limits<double>::infinity(),
-              MorphologyStep::dilate);
+  const test::Labels found = morphed(labels, VoxelType::uint32, shape, {1, 1, 1},
+                                     std::numeric_limits<double>::infinity(), MorphologyStep::dilate);
   for (std::size_t i = 0; i < labels.size(); ++i) EXPECT_EQ(found[i], near.labels[i].front());
   EXPECT_EQ(morphed(test::Labels(6 * 7 * 9, 0), VoxelType::uint8, shape, {1, 1, 1},
                     std::numeric_limits<double>::infinity(), MorphologyStep::dilate),

@@ -1,13 +1,14 @@
 #pragma once
 #include <cstddef>
 #include <optional>
+#include <string>
 
 #include "engine/operations/voxels_port.hpp"
 
 namespace kiban::engine {
 
-/// What operations share that make a label map `labels` of a whole volume `image`, on its grid.
-class LabelMapWork : public Work {
+/// What operations share that make one volume of a whole volume `image`, on its grid.
+class VoxelWork : public Work {
  public:
   Plan plan(Device device) const override;
   void run(Stream& stream, Progress& progress) override;
@@ -15,13 +16,14 @@ class LabelMapWork : public Work {
 
  protected:
   ///   use      what `image` is to this operation
-  ///   widest   type of the labels at most; none: that of the image
-  LabelMapWork(const Request& request, VoxelUse use, std::optional<VoxelType> widest);
+  ///   result   the output port
+  ///   widest   type of its voxels at most; none: that of the image
+  VoxelWork(const Request& request, VoxelUse use, std::string result, std::optional<VoxelType> widest);
 
-  /// Computes the labels into room of `output`.
+  /// Computes the result into room of `output`. What it throws is told with the image's name.
   virtual void compute(Stream& stream, const ConstVoxelSpan& image, VoxelSink& output) = 0;
-  /// Memory of the device beyond image and labels.
-  virtual std::size_t workspace_bytes() const { return 0; }
+  /// Memory of the device beyond image and result.
+  virtual std::size_t workspace_bytes(Device) const { return 0; }
 
   const Values& parameters() const { return request_.parameters; }
   const VoxelSource& input() const { return input_; }
@@ -29,6 +31,7 @@ class LabelMapWork : public Work {
  private:
   Request request_;
   VoxelSource input_;
+  std::string result_;
   VoxelType widest_;
   std::optional<VoxelSink> output_;
 };
