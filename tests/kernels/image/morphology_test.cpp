@@ -7,35 +7,16 @@
 #include <type_traits>
 
 #include "tests/kernels/image/label_maps.hpp"
+#include "tests/kernels/image/voxels_test.hpp"
 #include "tests/reference/image.hpp"
 
 namespace kiban::image {
 namespace {
 
-constexpr VoxelType kAll[] = {VoxelType::uint8,  VoxelType::int8,  VoxelType::uint16, VoxelType::int16,
-                              VoxelType::uint32, VoxelType::int32, VoxelType::float32};
 using Offsets = std::vector<std::array<std::int64_t, 3>>;
 
-class MorphologyTest : public testing::TestWithParam<Device> {
+class MorphologyTest : public test::VoxelsTest {
  protected:
-  VoxelArray there(VoxelType type, const std::vector<double>& values, const Shape<3>& shape) {
-    VoxelArray host(type, shape), made(type, shape, GetParam());
-    with_voxel_type(type, [&]<class T>() {
-      for (std::size_t i = 0; i < values.size(); ++i) host.span().as<T>().host().data[i] = static_cast<T>(values[i]);
-    });
-    copy(stream_, host.span(), made.span());
-    stream_.synchronize();
-    return made;
-  }
-  std::vector<double> values_of(const VoxelArray& from) {
-    VoxelArray host(from.type(), from.shape());
-    copy(stream_, from.span(), host.span());
-    stream_.synchronize();
-    return with_voxel_type(from.type(), [&]<class T>() {
-      const auto view = host.span().as<T>().host();
-      return std::vector<double>(view.data, view.data + view.size());
-    });
-  }
   test::Labels morphed(const test::Labels& labels, VoxelType type, const Shape<3>& shape, const Vec3& spacing,
                        double radius, MorphologyStep step) {
     const VoxelArray from = test::to_device(stream_, labels, type, shape);
@@ -43,7 +24,6 @@ class MorphologyTest : public testing::TestWithParam<Device> {
     ball_morphology(stream_, from.span(), spacing, radius, step, made.span());
     return test::to_labels(stream_, made.span());
   }
-  Stream stream_{GetParam(), 3};
 };
 INSTANTIATE_TEST_SUITE_P(Devices, MorphologyTest, testing::ValuesIn(test::devices_under_test()),
                          [](const auto& device) { return test::test_name(device.param); });
@@ -100,7 +80,7 @@ TEST_P(MorphologyTest, ExtremesAreThoseUnderTheElement) {
 
 TEST_P(MorphologyTest, EveryTypeOpensAndCloses) {
   const Shape<3> shape{5, 9, 37};
-  for (const VoxelType type : kAll) {
+  for (const VoxelType type : test::kAllVoxelTypes) {
     std::mt19937 generator(9);
     std::vector<double> image(5 * 9 * 37);
     for (double& value : image)

@@ -8,13 +8,11 @@
 
 #include "kernels/image/argmax.hpp"
 #include "tests/kernels/image/label_maps.hpp"
+#include "tests/kernels/image/voxels_test.hpp"
 #include "tests/reference/image.hpp"
 
 namespace kiban::image {
 namespace {
-
-constexpr VoxelType kAll[] = {VoxelType::uint8,  VoxelType::int8,  VoxelType::uint16, VoxelType::int16,
-                              VoxelType::uint32, VoxelType::int32, VoxelType::float32};
 
 struct Case {
   const char* name;
@@ -57,32 +55,13 @@ const std::vector<Case>& cases() {
   return all;
 }
 
-class ResampleTest : public testing::TestWithParam<Device> {
+class ResampleTest : public test::VoxelsTest {
  protected:
-  VoxelArray there(VoxelType type, const std::vector<double>& values, const Shape<3>& shape) {
-    VoxelArray host(type, shape), made(type, shape, GetParam());
-    with_voxel_type(type, [&]<class T>() {
-      for (std::size_t i = 0; i < values.size(); ++i) host.span().as<T>().host().data[i] = static_cast<T>(values[i]);
-    });
-    copy(stream_, host.span(), made.span());
-    stream_.synchronize();
-    return made;
-  }
-  std::vector<double> values_of(const VoxelArray& from) {
-    VoxelArray host(from.type(), from.shape());
-    copy(stream_, from.span(), host.span());
-    stream_.synchronize();
-    return with_voxel_type(from.type(), [&]<class T>() {
-      const auto view = host.span().as<T>().host();
-      return std::vector<double>(view.data, view.data + view.size());
-    });
-  }
   std::vector<double> resampled(const VoxelArray& image, const Case& of, const ResampleRule& rule, VoxelType type) {
     VoxelArray made(type, of.result, GetParam());
     resample(stream_, image.span(), of.on, rule, made.span());
     return values_of(made);
   }
-  Stream stream_{GetParam(), 3};
 };
 INSTANTIATE_TEST_SUITE_P(Devices, ResampleTest, testing::ValuesIn(test::devices_under_test()),
                          [](const auto& device) { return test::test_name(device.param); });
@@ -125,7 +104,7 @@ TEST_P(ResampleTest, ValuesAreTheDefinitions) {
 }
 
 TEST_P(ResampleTest, EveryTypeIsRoundedToTheNearest) {
-  for (const VoxelType type : kAll)
+  for (const VoxelType type : test::kAllVoxelTypes)
     for (const Interpolation interpolation : {Interpolation::nearest, Interpolation::linear, Interpolation::cubic}) {
       const Case& of = cases()[3];
       const ResampleRule rule{interpolation, true, 1.0};

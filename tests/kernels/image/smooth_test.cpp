@@ -8,36 +8,13 @@
 #include <type_traits>
 
 #include "tests/kernels/image/label_maps.hpp"
+#include "tests/kernels/image/voxels_test.hpp"
 #include "tests/reference/image.hpp"
 
 namespace kiban::image {
 namespace {
 
-constexpr VoxelType kAll[] = {VoxelType::uint8,  VoxelType::int8,  VoxelType::uint16, VoxelType::int16,
-                              VoxelType::uint32, VoxelType::int32, VoxelType::float32};
-
-class SmoothTest : public testing::TestWithParam<Device> {
- protected:
-  VoxelArray there(VoxelType type, const std::vector<double>& values, const Shape<3>& shape) {
-    VoxelArray host(type, shape), made(type, shape, GetParam());
-    with_voxel_type(type, [&]<class T>() {
-      for (std::size_t i = 0; i < values.size(); ++i) host.span().as<T>().host().data[i] = static_cast<T>(values[i]);
-    });
-    copy(stream_, host.span(), made.span());
-    stream_.synchronize();
-    return made;
-  }
-  std::vector<double> values_of(const VoxelArray& from) {
-    VoxelArray host(from.type(), from.shape());
-    copy(stream_, from.span(), host.span());
-    stream_.synchronize();
-    return with_voxel_type(from.type(), [&]<class T>() {
-      const auto view = host.span().as<T>().host();
-      return std::vector<double>(view.data, view.data + view.size());
-    });
-  }
-  Stream stream_{GetParam(), 3};
-};
+class SmoothTest : public test::VoxelsTest {};
 INSTANTIATE_TEST_SUITE_P(Devices, SmoothTest, testing::ValuesIn(test::devices_under_test()),
                          [](const auto& device) { return test::test_name(device.param); });
 
@@ -62,7 +39,7 @@ TEST_P(SmoothTest, GaussiansAreTheDefinitions) {
 TEST_P(SmoothTest, MediansAreTheMiddleOfTheSorted) {
   const std::pair<Element, double> elements[] = {{box({1, 1, 1}), 0}, {box({3, 0, 2}), 0}, {cross(), 0},
                                                  {ball(2.5, {1, 1, 1}), 2.5}, {box({0, 0, 0}), 0}};
-  for (const VoxelType type : kAll)
+  for (const VoxelType type : test::kAllVoxelTypes)
     for (const Shape<3>& shape : {Shape<3>{1, 1, 1}, {1, 2, 300}, {6, 5, 37}})
       for (const auto& [element, radius] : elements) {
         std::mt19937 generator(5);

@@ -10,30 +10,18 @@
 
 #include "kernels/image/components.hpp"
 #include "tests/kernels/image/label_maps.hpp"
+#include "tests/kernels/image/voxels_test.hpp"
 
 namespace kiban::image {
 namespace {
 
-constexpr VoxelType kAll[] = {VoxelType::uint8,  VoxelType::int8,  VoxelType::uint16, VoxelType::int16,
-                              VoxelType::uint32, VoxelType::int32, VoxelType::float32};
-
-class ThresholdTest : public testing::TestWithParam<Device> {
+class ThresholdTest : public test::VoxelsTest {
  protected:
-  VoxelArray image(VoxelType type, const std::vector<double>& values, const Shape<3>& shape) {
-    VoxelArray host(type, shape), there(type, shape, GetParam());
-    with_voxel_type(type, [&]<class T>() {
-      for (std::size_t i = 0; i < values.size(); ++i) host.span().as<T>().host().data[i] = static_cast<T>(values[i]);
-    });
-    copy(stream_, host.span(), there.span());
-    stream_.synchronize();
-    return there;
-  }
   test::Labels classes(const VoxelArray& of, const std::vector<double>& thresholds, bool only_odd = false) {
     VoxelArray found(VoxelType::uint8, of.shape(), GetParam());
     classify(stream_, of.span(), thresholds, found.span().as<std::uint8_t>(), only_odd);
     return test::to_labels(stream_, found.span());
   }
-  Stream stream_{GetParam(), 3};
 };
 INSTANTIATE_TEST_SUITE_P(Devices, ThresholdTest, testing::ValuesIn(test::devices_under_test()),
                          [](const auto& device) { return test::test_name(device.param); });
@@ -53,9 +41,9 @@ TEST_P(ThresholdTest, ClassesAreCountedInDouble) {
                                                 {1, 1, 2.5},
                                                 {-1e30, -200, -1.5, 0, 127, 127.5, 300, 65536, 4294967295.0, 1e30},
                                                 {-INFINITY, 2, INFINITY}};
-  for (const VoxelType type : kAll) {
+  for (const VoxelType type : test::kAllVoxelTypes) {
     const std::vector<double> values = with_voxel_type(type, []<class T>() { return ends_and_middle<T>(); });
-    const VoxelArray of = image(type, values, {1, 1, static_cast<std::int64_t>(values.size())});
+    const VoxelArray of = there(type, values, {1, 1, static_cast<std::int64_t>(values.size())});
     for (const std::vector<double>& thresholds : all) {
       const test::Labels found = classes(of, thresholds), odd = classes(of, thresholds, true);
       for (std::size_t i = 0; i < values.size(); ++i) {
@@ -70,7 +58,7 @@ TEST_P(ThresholdTest, ClassesAreCountedInDouble) {
 }
 
 TEST_P(ThresholdTest, HistogramsCountEveryFiniteValue) {
-  for (const VoxelType type : kAll) {
+  for (const VoxelType type : test::kAllVoxelTypes) {
     std::vector<double> values;
     std::mt19937 generator(7);
     for (int i = 0; i < 20000; ++i)
@@ -85,7 +73,7 @@ TEST_P(ThresholdTest, HistogramsCountEveryFiniteValue) {
       values[8] = INFINITY;
       finite -= 2;
     }
-    const Histogram found = histogram(stream_, image(type, values, {2, 100, 100}).span(), 100);
+    const Histogram found = histogram(stream_, there(type, values, {2, 100, 100}).span(), 100);
     std::vector<std::int64_t> truth(found.counts.size());
     double least = INFINITY, largest = -INFINITY;
     for (const double value : values)
@@ -106,8 +94,8 @@ TEST_P(ThresholdTest, HistogramsCountEveryFiniteValue) {
 
 TEST_P(ThresholdTest, HistogramOfNothingIsEmpty) {
   EXPECT_TRUE(histogram(stream_, VoxelArray(VoxelType::int16, {0, 3, 3}, GetParam()).span(), 10).counts.empty());
-  EXPECT_TRUE(histogram(stream_, image(VoxelType::float32, {NAN, INFINITY}, {1, 1, 2}).span(), 10).counts.empty());
-  const Histogram one = histogram(stream_, image(VoxelType::float32, {2.5, 2.5}, {1, 1, 2}).span(), 10);
+  EXPECT_TRUE(histogram(stream_, there(VoxelType::float32, {NAN, INFINITY}, {1, 1, 2}).span(), 10).counts.empty());
+  const Histogram one = histogram(stream_, there(VoxelType::float32, {2.5, 2.5}, {1, 1, 2}).span(), 10);
   EXPECT_EQ(one.counts, std::vector<std::int64_t>{2});
 }
 
