@@ -20,15 +20,16 @@ std::vector<Parameter> element_parameters() {
 image::Element element_from(const Values& values, const Vec3& spacing_mm) {
   const std::string& shape = values.text("element");
   if (values.has("radius-mm") != (shape == "ball"))
-    throw Error(ErrorCode::usage, shape == "ball" ? "a ball needs radius-mm" : "radius-mm is that of a ball; leave it out");
-  if (values.given("radius") && shape != "box")
-    throw Error(ErrorCode::usage, "radius is that of a box; leave it out");
+    throw Error(ErrorCode::usage,
+                shape == "ball" ? "a ball needs radius-mm" : "radius-mm is that of a ball; leave it out");
+  if (values.given("radius") && shape != "box") throw Error(ErrorCode::usage, "radius is that of a box; leave it out");
   if (shape == "cross") return image::cross();
   if (shape == "box") return image::box(values.integers3("radius"));
   const double radius = values.real("radius-mm");
   for (const double step : spacing_mm)
     if (radius / step > 64)
-      throw Error(ErrorCode::usage, "radius-mm reaches more than 64 voxels; of a mask image.morphology takes any radius");
+      throw Error(ErrorCode::usage,
+                  "radius-mm reaches more than 64 voxels; of a mask image.morphology takes any radius");
   return image::ball(radius, spacing_mm);
 }
 

@@ -42,8 +42,7 @@ class GrowWork : public VoxelWork {
                                                   name));
     range_ = {parameters().has("low") ? parameters().real("low") : -INFINITY,
               parameters().has("high") ? parameters().real("high") : INFINITY};
-    if (range_.high < range_.low)
-      throw Error(ErrorCode::usage, "high is below low; give the smaller number to low");
+    if (range_.high < range_.low) throw Error(ErrorCode::usage, "high is below low; give the smaller number to low");
   }
 
   std::vector<Finding> findings() const override {
@@ -94,7 +93,8 @@ Operation image_grow() {
   operation.name = "image.grow";
   operation.summary = "Grows a region from seeds: what values in a range connect to them";
   operation.notes = {
-      "With low or high: the voxels of values from low to high that touching voxels of such values connect to a seed; a "
+      "With low or high: the voxels of values from low to high that touching voxels of such values connect to a seed; "
+      "a "
       "seed outside of the range grows nothing (ITK's connected threshold).",
       "With neither: the range is the mean +- multiplier standard deviations, of the 27 voxels about the seeds at "
       "first, then of the region that they gave, iterations times; it is never narrower than the seeds' values (ITK's "
@@ -108,7 +108,10 @@ Operation image_grow() {
       Parameter::real("low", "", "The least value of the region").or_else("no bound"),
       Parameter::real("high", "", "The largest value of the region").or_else("no bound"),
       Parameter::real("multiplier", "", "Standard deviations from the mean").by_default(2.5).at_least(0),
-      Parameter::integer("iterations", "", "How often the range is found anew").by_default(std::int64_t{4}).at_least(0).at_most(100),
+      Parameter::integer("iterations", "", "How often the range is found anew")
+          .by_default(std::int64_t{4})
+          .at_least(0)
+          .at_most(100),
       connectivity_parameter(),
   };
   operation.load = [](const Request& request) { return std::make_unique<GrowWork>(request); };

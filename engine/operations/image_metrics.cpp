@@ -143,7 +143,8 @@ class MetricsWork : public Work {
 Operation image_metrics() {
   Operation operation;
   operation.name = "image.metrics";
-  operation.summary = "How well a label map agrees with a reference: overlap and distances between surfaces, label by label";
+  operation.summary =
+      "How well a label map agrees with a reference: overlap and distances between surfaces, label by label";
   operation.notes = {
       "For each label but 0 that either map has, by the names of MetricsReloaded: dsc (Dice), iou (Jaccard), avdr (the "
       "volume difference over the reference's volume), hd_mm and hd_perc_mm (Hausdorff distance: the largest, and that "

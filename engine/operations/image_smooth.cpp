@@ -55,8 +55,9 @@ Operation image_gaussian() {
       "mirror. Integers are rounded to the nearest."};
   operation.update = "voxel";
   operation.ports = ports();
-  operation.parameters = {
-      Parameter::reals3("sigma-mm", "mm", "Of the Gaussian along x, y, z; 0: not along it").must_be_given().at_least(0)};
+  operation.parameters = {Parameter::reals3("sigma-mm", "mm", "Of the Gaussian along x, y, z; 0: not along it")
+                              .must_be_given()
+                              .at_least(0)};
   operation.load = [](const Request& request) { return std::make_unique<GaussianWork>(request); };
   return operation;
 }
@@ -66,7 +67,8 @@ Operation image_median() {
   operation.name = "image.median";
   operation.summary = "The median of the values about each voxel";
   operation.notes = {
-      "Nothing lies outside of the volume. Of an even number of values, as there may be at its border, the lower of the "
+      "Nothing lies outside of the volume. Of an even number of values, as there may be at its border, the lower of "
+      "the "
       "two in the middle. Values that are not numbers are refused."};
   operation.update = "voxel";
   operation.ports = ports();

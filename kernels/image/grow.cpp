@@ -21,8 +21,8 @@ Array<std::uint8_t, 3> marked_seeds(Stream& stream, const ConstVoxelSpan& image,
     for (std::size_t a = 0; a < 3; ++a)
       if (seed[a] < 0 || seed[a] >= image.extent(2 - static_cast<int>(a)))
         throw Error(ErrorCode::input, "a seed lies outside of the volume; correct it");
-    std::uint8_t* const at = marks.span().on(stream.device()).data +
-                             (seed[2] * image.extent(1) + seed[1]) * image.extent(2) + seed[0];
+    std::uint8_t* const at =
+        marks.span().on(stream.device()).data + (seed[2] * image.extent(1) + seed[1]) * image.extent(2) + seed[0];
     copy(stream, Span<const std::uint8_t, 1>(&kOne, {1}), Span<std::uint8_t, 1>(at, {1}, stream.device()));
   }
   stream.synchronize();

@@ -20,9 +20,9 @@ struct GrowRange {
 /// outside of the range grows nothing.
 ///   image [z,y,x]    any VoxelType
 ///   region [z,y,x]   1 in the region, else 0
-/// Errors: input (no seed, one outside of the volume) · internal (shapes) · device. Cost: a threshold and the components
-/// of what it marks. Workspace: a byte a voxel, and that of Components. Synchronous. Exact.
-/// Source: connected threshold, as ITK calls it.
+/// Errors: input (no seed, one outside of the volume) · internal (shapes) · device. Cost: a threshold and the
+/// components of what it marks. Workspace: a byte a voxel, and that of Components. Synchronous. Exact. Source:
+/// connected threshold, as ITK calls it.
 void grow(Stream& stream, const ConstVoxelSpan& image, std::span<const VoxelIndex> seeds, const GrowRange& range,
           Connectivity connectivity, Span<std::uint8_t, 3> region);
 

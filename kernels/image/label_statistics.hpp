@@ -23,10 +23,11 @@ struct LabelStatistics {
 ///   image [z,y,x]    any VoxelType; of shape [0,0,0]: none, and values are 0
 /// A value that is not a number makes its label's mean, deviation, least and largest NaN.
 /// Errors: input (labels of another type; an infinite value; on a GPU a label of 2^20 or more) · internal (shapes
-/// differ) · device. Cost: one read of labels and image (GPU: two of the image). Workspace: some 100 bytes a label for
-/// each of 64 parts (CPU), or once (GPU). Synchronous. Exactness: counts, places, least and largest exact (the last two
-/// of integers beyond 2^24 on a GPU: the nearest float); sums in double, in an order that does not depend on threads
-/// (CPU), or in fixed point of 2^-31 of the image's largest absolute value (GPU): relative to that, 1e-9.
+/// differ) · device. Cost: one read of labels and image (GPU: two of the image). Workspace: some 500 bytes a label for
+/// each of 64 parts (CPU), or 100 once (GPU). Synchronous. Exactness: counts, places, least and largest exact (the last
+/// two of integers beyond 2^24 on a GPU: the nearest float); sums in double, in an order that does not depend on
+/// threads, of 8- and 16-bit values exact (CPU), or in fixed point of 2^-31 of the image's largest absolute value
+/// (GPU): relative to that, 1e-9.
 std::vector<LabelStatistics> label_statistics(Stream& stream, const ConstVoxelSpan& labels,
                                               const ConstVoxelSpan& image = {});
 

@@ -12,6 +12,7 @@
 #include <numeric>
 #include <type_traits>
 #include <unordered_map>
+#include <variant>
 #include <vector>
 
 #include "kernels/core/parallel.hpp"
@@ -33,7 +34,35 @@ struct ValueSums {
   double shift = 0, sum[kLanes] = {}, squares[kLanes] = {}, least[kLanes], largest[kLanes];
 };
 
-using AddValues = void (*)(const void* values, std::int64_t count, ValueSums& sums);
+/// The same of values of 8 and 16 bits, in whole numbers, which lose nothing: v = 256 high + low, so that products fit
+/// 32-bit lanes for `kMostAdds` vectors, after which they are moved to the totals. 16-bit unsigned ones less 2^15.
+struct WholeSums {
+  static constexpr std::size_t kLanes = 16;
+  static constexpr std::int64_t kMostAdds = 1 << 13;
+  WholeSums() {
+    std::fill_n(least, 2 * kLanes, std::numeric_limits<std::int16_t>::max());
+    std::fill_n(largest, 2 * kLanes, std::numeric_limits<std::int16_t>::lowest());
+  }
+  void move_to_totals() {
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      sum += values[i];
+      squares += std::int64_t{65536} * high[i] + std::int64_t{512} * mixed[i] + low[i];
+      values[i] = high[i] = mixed[i] = low[i] = 0;
+    }
+    adds = 0;
+  }
+  std::int32_t values[kLanes] = {}, high[kLanes] = {}, mixed[kLanes] = {}, low[kLanes] = {};
+  std::int16_t least[2 * kLanes], largest[2 * kLanes];
+  std::int64_t adds = 0, sum = 0, squares = 0;
+};
+
+using PartValues = std::variant<ValueSums, WholeSums>;
+
+constexpr bool is_whole(VoxelType type) {
+  return type != VoxelType::float32 && type != VoxelType::int32 && type != VoxelType::uint32;
+}
+
+using AddValues = void (*)(const void* values, std::int64_t count, PartValues& sums);
 
 }  // namespace kiban::image::cpu
 #endif
@@ -68,8 +97,84 @@ HWY_ATTR inline void add_value(double value, ValueSums& sums) {
   sums.largest[0] = std::max(sums.largest[0], value);
 }
 
+#if HWY_TARGET == HWY_SCALAR
+using Shorts = hn::CappedTag<std::int16_t, 1>;
+#else
+using Shorts = hn::CappedTag<std::int16_t, 32>;
+#endif
+
 template <class T>
-HWY_ATTR void add_values_of(const void* memory, std::int64_t count, ValueSums& sums) {
+HWY_ATTR HWY_INLINE hn::Vec<Shorts> load_shorts(const T* values, hn::Mask<Shorts> used) {
+  const Shorts d;
+  if constexpr (std::is_same_v<T, std::int16_t>) {
+    return hn::MaskedLoad(used, d, values);
+  } else if constexpr (std::is_same_v<T, std::uint16_t>) {
+    const hn::RebindToUnsigned<Shorts> du;
+    const auto loaded = hn::MaskedLoad(hn::RebindMask(du, used), du, values);
+    return hn::IfThenElseZero(used, hn::BitCast(d, hn::Xor(loaded, hn::Set(du, 0x8000))));
+  } else {
+    const hn::Rebind<T, Shorts> narrow;
+    const auto count = hn::CountTrue(d, used);
+    return hn::PromoteTo(d, hn::MaskedLoad(hn::FirstN(narrow, count), narrow, values));
+  }
+}
+
+template <class T>
+HWY_ATTR void add_whole_values(const T* values, std::int64_t count, WholeSums& sums) {
+  const Shorts d;
+  const hn::RepartitionToWide<Shorts> wide;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto one = hn::Set(d, 1), byte = hn::Set(d, 255), most = hn::Set(d, 32767), lowest = hn::Set(d, -32768);
+  for (std::int64_t at = 0; at < count;) {
+    if (sums.adds == WholeSums::kMostAdds) sums.move_to_totals();
+    const std::int64_t end = std::min(count, at + (WholeSums::kMostAdds - sums.adds) * lanes);
+    sums.adds += (end - at + lanes - 1) / lanes;
+    auto sum = hn::LoadU(wide, sums.values), high = hn::LoadU(wide, sums.high), mixed = hn::LoadU(wide, sums.mixed),
+         low = hn::LoadU(wide, sums.low);
+    auto sum2 = hn::Zero(wide), high2 = sum2, mixed2 = sum2, low2 = sum2;
+    auto least = hn::LoadU(d, sums.least), largest = hn::LoadU(d, sums.largest);
+    for (; at < end; at += lanes) {
+      const auto used = hn::FirstN(d, static_cast<std::size_t>(std::min(lanes, end - at)));
+      const auto value = load_shorts(values + at, used);
+      const auto upper = hn::ShiftRight<8>(value), lower = hn::And(value, byte);
+      sum = hn::ReorderWidenMulAccumulate(wide, value, one, sum, sum2);
+      high = hn::ReorderWidenMulAccumulate(wide, upper, upper, high, high2);
+      mixed = hn::ReorderWidenMulAccumulate(wide, upper, lower, mixed, mixed2);
+      low = hn::ReorderWidenMulAccumulate(wide, lower, lower, low, low2);
+      least = hn::Min(least, hn::IfThenElse(used, value, most));
+      largest = hn::Max(largest, hn::IfThenElse(used, value, lowest));
+    }
+    at = end;
+    hn::StoreU(hn::Add(sum, sum2), wide, sums.values);
+    hn::StoreU(hn::Add(high, high2), wide, sums.high);
+    hn::StoreU(hn::Add(mixed, mixed2), wide, sums.mixed);
+    hn::StoreU(hn::Add(low, low2), wide, sums.low);
+    hn::StoreU(least, d, sums.least);
+    hn::StoreU(largest, d, sums.largest);
+  }
+}
+
+template <class T>
+HWY_ATTR void add_values_of(const void* memory, std::int64_t count, PartValues& part) {
+#if HWY_TARGET != HWY_SCALAR
+  if constexpr (is_whole(voxel_type<T>()))
+    return add_whole_values(static_cast<const T*>(memory), count, std::get<WholeSums>(part));
+#else
+  if constexpr (is_whole(voxel_type<T>())) {
+    const T* const whole = static_cast<const T*>(memory);
+    WholeSums& sums = std::get<WholeSums>(part);
+    constexpr int kLess = std::is_same_v<T, std::uint16_t> ? 32768 : 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t value = std::int64_t{whole[i]} - kLess;
+      sums.sum += value;
+      sums.squares += value * value;
+      sums.least[0] = std::min(sums.least[0], static_cast<std::int16_t>(value));
+      sums.largest[0] = std::max(sums.largest[0], static_cast<std::int16_t>(value));
+    }
+    return;
+  }
+#endif
+  ValueSums& sums = std::get<ValueSums>(part);
   const T* const values = static_cast<const T*>(memory);
   std::int64_t at = 0;
   // Wider than an int32 nothing is promoted; and for a few values lanes do not pay.
@@ -127,7 +232,7 @@ std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 struct Sums {
   std::int64_t voxels = 0;
   std::array<std::int64_t, 3> index_sum{}, first{INT64_MAX, INT64_MAX, INT64_MAX}, last{-1, -1, -1};
-  ValueSums values;
+  PartValues values;
 };
 
 /// The sums of a part by label: small labels, nearly all that there are, without a search.
@@ -197,7 +302,12 @@ class Counting {
   }
 
   void add_values(std::int64_t place, std::int64_t count, Sums& sums) const {
-    if (sums.voxels == 0) sums.values.shift = value_at(image_, place);
+    if (sums.voxels == 0) {
+      if (is_whole(image_.type()))
+        sums.values.emplace<WholeSums>();
+      else
+        std::get<ValueSums>(sums.values).shift = value_at(image_, place);
+    }
     add_values_(static_cast<const char*>(image_.data()) + place * bytes_of(image_.type()), count, sums.values);
   }
 
@@ -206,18 +316,40 @@ class Counting {
   AddValues add_values_;
 };
 
+/// Of a label's values in one part; `squares`: from their mean.
+struct Moments {
+  double mean, squares, least, largest;
+};
+
+Moments moments_of(const Sums& part, VoxelType type) {
+  const auto count = static_cast<double>(part.voxels);
+  if (!is_whole(type)) {
+    const auto& values = std::get<ValueSums>(part.values);
+    const double sum = std::accumulate(std::begin(values.sum), std::end(values.sum), 0.0);
+    return {
+        values.shift + sum / count,
+        std::max(0.0, std::accumulate(std::begin(values.squares), std::end(values.squares), 0.0) - sum * sum / count),
+        std::ranges::min(values.least), std::ranges::max(values.largest)};
+  }
+  auto values = std::get<WholeSums>(part.values);
+  values.move_to_totals();
+  const double less = type == VoxelType::uint16 ? 32768 : 0, mean = static_cast<double>(values.sum) / count;
+  // About the whole number next to the mean the squares are small and still exact.
+  const auto middle = static_cast<std::int64_t>(std::llround(mean));
+  const std::int64_t squares = values.squares - 2 * middle * values.sum + part.voxels * middle * middle;
+  const double apart = mean - static_cast<double>(middle);
+  return {mean + less, std::max(0.0, static_cast<double>(squares) - count * apart * apart),
+          std::ranges::min(values.least) + less, std::ranges::max(values.largest) + less};
+}
+
 /// Chan, Golub and LeVeque's rule for counts, means and sums of squares about them. `mean` and `deviation` hold the
 /// mean and the sum of squares.
-void merge(const Sums& part, bool has_image, LabelStatistics& total, std::array<std::int64_t, 3>& index_sum) {
+void merge(const Sums& part, const ConstVoxelSpan& image, LabelStatistics& total,
+           std::array<std::int64_t, 3>& index_sum) {
   const bool is_new = total.voxels == 0;
-  if (has_image) {
+  if (image.data() != nullptr) {
     const auto count = static_cast<double>(part.voxels), before = static_cast<double>(total.voxels);
-    const ValueSums& values = part.values;
-    const double sum = std::accumulate(std::begin(values.sum), std::end(values.sum), 0.0);
-    const double mean = values.shift + sum / count;
-    const double squares =
-        std::max(0.0, std::accumulate(std::begin(values.squares), std::end(values.squares), 0.0) - sum * sum / count);
-    const double least = std::ranges::min(values.least), largest = std::ranges::max(values.largest);
+    const auto [mean, squares, least, largest] = moments_of(part, image.type());
     const double apart = mean - total.mean, all = before + count;
     total.deviation += squares + (is_new ? 0 : apart * apart * before * count / all);
     total.mean = is_new ? mean : total.mean + apart * count / all;
@@ -248,7 +380,7 @@ void measure_labels(Stream& stream, const ConstVoxelSpan& labels, const ConstVox
   for (const Table& table : tables)
     table.each([&](std::uint32_t label, const Sums& sums) {
       auto& [total, index_sum] = all[label];
-      merge(sums, image.data() != nullptr, total, index_sum);
+      merge(sums, image, total, index_sum);
     });
   for (auto& [label, found] : all) {
     auto& [total, index_sum] = found;

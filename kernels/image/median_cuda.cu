@@ -68,8 +68,8 @@ void find_median(Stream& stream, const ConstVoxelSpan& image, const Element& ele
   with_voxel_type(image.type(), [&]<class T>() {
     gpu::launch(stream, gpu::blocks_for(image.size(), kBlock), kBlock, &median_kernel<T>,
                 image.as<T>().on(stream.device()).data,
-                MedianExtents{image.extent(0), image.extent(1), image.extent(2)},
-                rows.span().on(stream.device()).data, static_cast<int>(shape[0]), static_cast<T*>(median.data()));
+                MedianExtents{image.extent(0), image.extent(1), image.extent(2)}, rows.span().on(stream.device()).data,
+                static_cast<int>(shape[0]), static_cast<T*>(median.data()));
   });
   stream.synchronize();  // the rows go away
 }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <vector>
 
 #include "kernels/core/parallel.hpp"
@@ -47,12 +48,14 @@ HWY_ATTR void along_row_of(const void* row_memory, std::int64_t columns, std::in
   T* const to = static_cast<T*>(to_memory);
   T* const buffer = static_cast<T*>(buffer_memory);
   constexpr T kNone = largest ? std::numeric_limits<T>::lowest() : std::numeric_limits<T>::max();
+  // buffer[i] becomes the extreme of `window` values from i on, `window` doubled as long as it fits. Two to begin with.
   std::fill_n(buffer, reach, kNone);
-  std::copy_n(row, columns, buffer + reach);
+  buffer[reach - 1] = row[0];
+  for (std::int64_t i = 0; i + 1 < columns; ++i) buffer[reach + i] = extreme_of<largest>(row[i], row[i + 1]);
+  buffer[reach + columns - 1] = row[columns - 1];
   std::fill_n(buffer + reach + columns, reach, kNone);
-  // buffer[i] becomes the extreme of `window` values from i on, `window` doubled as long as it fits.
   const std::int64_t wanted = 2 * reach + 1;
-  std::int64_t window = 1;
+  std::int64_t window = 2;
   for (; 2 * window <= wanted; window *= 2) {
     const std::int64_t count = columns + 2 * reach - window;
     for (std::int64_t i = 0; i < count; ++i) buffer[i] = extreme_of<largest>(buffer[i], buffer[i + window]);
@@ -70,7 +73,14 @@ HWY_ATTR void of_rows_of(const void* const* rows, std::int64_t count, std::int64
     return;
   }
   std::int64_t k = 0;
-  if (count >= 3) {  // what there is most often, in one go
+  if (count >= 5) {  // what there is most often, in one go: a cross
+    const T *const a = row(0), *const b = row(1), *const c = row(2), *const d = row(3), *const e = row(4);
+    for (std::int64_t i = 0; i < columns; ++i) {
+      const T abc = extreme_of<largest>(extreme_of<largest>(a[i], b[i]), c[i]);
+      to[i] = extreme_of<largest>(abc, extreme_of<largest>(d[i], e[i]));
+    }
+    k = 5;
+  } else if (count >= 3) {  // a box of three
     const T *const a = row(0), *const b = row(1), *const c = row(2);
     for (std::int64_t i = 0; i < columns; ++i) to[i] = extreme_of<largest>(extreme_of<largest>(a[i], b[i]), c[i]);
     k = 3;
@@ -132,9 +142,9 @@ class ExtremeTile {
     held_.assign(at(slices_), -1);
     // A box keeps rows that are already the extremes along y, and what came before them for the slice in work only.
     const auto kept = static_cast<std::int64_t>(reaches_.size()) * rows_ * row_bytes_;
-    ring_.resize(at(element.is_box ? slices_ * (end - begin) * row_bytes_ : slices_ * kept));
-    windows_.resize(at(element.is_box ? kept : 0));
-    buffer_.resize(at(row_bytes_ + 2 * reaches_.back() * bytes_));
+    ring_ = uninitialized(element.is_box ? slices_ * (end - begin) * row_bytes_ : slices_ * kept);
+    windows_ = uninitialized(element.is_box ? kept : 0);
+    buffer_ = uninitialized(row_bytes_ + 2 * reaches_.back() * bytes_);
   }
 
   /// Before the rows of slice z: what its element reaches.
@@ -163,6 +173,10 @@ class ExtremeTile {
   }
 
  private:
+  static std::unique_ptr<char[]> uninitialized(std::int64_t bytes) {
+    return std::make_unique_for_overwrite<char[]>(at(bytes));
+  }
+
   char* boxed(std::int64_t slice, std::int64_t y) {
     return &ring_[at((slice % slices_ * (end_ - begin_) + y - begin_) * row_bytes_)];
   }
@@ -182,7 +196,7 @@ class ExtremeTile {
   void prepare(std::int64_t slice) {
     for (std::size_t which = reaches_.front() == 0 ? 1 : 0; which < reaches_.size(); ++which)
       for (std::int64_t y = first_row_; y < first_row_ + rows_; ++y)
-        functions_.along_row(image_row(slice, y), image_.extent(2), reaches_[which], buffer_.data(),
+        functions_.along_row(image_row(slice, y), image_.extent(2), reaches_[which], buffer_.get(),
                              window(slice, static_cast<std::int64_t>(which), y));
     if (!element_.is_box) return;
     for (std::int64_t y = begin_; y < end_; ++y) {
@@ -202,7 +216,7 @@ class ExtremeTile {
   std::vector<std::int32_t> reaches_;  ///< those that differ
   std::vector<std::int64_t> which_;    ///< of them each row's
   std::vector<std::int64_t> held_;     ///< which slice each slot of the ring has
-  std::vector<char> ring_, windows_, buffer_;
+  std::unique_ptr<char[]> ring_, windows_, buffer_;
   std::vector<const void*> sources_;
 };
 

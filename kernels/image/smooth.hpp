@@ -11,9 +11,9 @@ namespace kiban::image {
 ///   sigma              in voxels along x, y, z; 0: not along that axis
 ///   smoothed [z,y,x]   any VoxelType; integers are rounded to the nearest
 /// Errors: input (a sigma that is negative or not finite) · internal (another shape) · device.
-/// A value that is not a number reaches as far as the Gaussian. Cost: 8 sigma taps a voxel and axis. Workspace: some MiB
-/// a thread (CPU); 4 to 8 bytes a voxel (GPU). Synchronous. Exactness: sums in float: relative 1e-6 of the largest value.
-/// Independent of threads. Source: weights as scipy.ndimage.gaussian_filter has them, mode mirror.
+/// A value that is not a number reaches as far as the Gaussian. Cost: 8 sigma taps a voxel and axis. Workspace: some
+/// MiB a thread (CPU); 4 to 8 bytes a voxel (GPU). Synchronous. Exactness: sums in float: relative 1e-6 of the largest
+/// value. Independent of threads. Source: weights as scipy.ndimage.gaussian_filter has them, mode mirror.
 void gaussian(Stream& stream, const ConstVoxelSpan& image, const Vec3& sigma, const VoxelSpan& smoothed);
 
 /// The median of the values under a structuring element about each voxel; of an even number, as at the border of the

@@ -33,8 +33,8 @@ SurfaceDistances sorted(const Surfels& surfels, const std::array<double, 256>& a
   return made;
 }
 
-/// One way of cutting a cube, and its triangles: how many eighths of (1, 1, 1) their areas are worth together as vectors,
-/// and for each axis how many are (1/4, 1/4, 0) and (1/2, 0, 0) with that axis apart.
+/// One way of cutting a cube, and its triangles: how many eighths of (1, 1, 1) their areas are worth together as
+/// vectors, and for each axis how many are (1/4, 1/4, 0) and (1/2, 0, 0) with that axis apart.
 struct Cut {
   std::uint8_t code;
   int eighths;
@@ -42,13 +42,12 @@ struct Cut {
 };
 // By dz, dy, dx; every other code is one of these turned, mirrored or inside out.
 constexpr Cut kCuts[] = {
-    {1, 1, {}, {}},           {3, 0, {0, 0, 2}, {}},  {6, 2, {}, {}},          {7, 3, {}, {1, 0, 0}},
-    {15, 0, {}, {2, 0, 0}},   {22, 3, {}, {}},        {23, 6, {}, {}},         {24, 2, {}, {}},
-    {25, 1, {2, 0, 0}, {}},   {27, 4, {1, 1, 0}, {}}, {30, 4, {}, {1, 0, 0}},  {60, 0, {0, 0, 4}, {}},
-    {105, 4, {}, {}},
+    {1, 1, {}, {}},         {3, 0, {0, 0, 2}, {}},  {6, 2, {}, {}},   {7, 3, {}, {1, 0, 0}},  {15, 0, {}, {2, 0, 0}},
+    {22, 3, {}, {}},        {23, 6, {}, {}},        {24, 2, {}, {}},  {25, 1, {2, 0, 0}, {}}, {27, 4, {1, 1, 0}, {}},
+    {30, 4, {}, {1, 0, 0}}, {60, 0, {0, 0, 4}, {}}, {105, 4, {}, {}},
 };
-/// Three voxels about a corner and one across have two ways to be cut, the four's and that of the other four. These take
-/// the four's.
+/// Three voxels about a corner and one across have two ways to be cut, the four's and that of the other four. These
+/// take the four's.
 constexpr std::uint8_t kAsTheyAre[] = {30, 54, 57, 86, 89, 120, 147, 149, 154, 156, 180, 210};
 
 /// The code of a cube whose axis a is this one's axis[a], mirrored where `flipped` has its bit.

@@ -23,7 +23,7 @@ std::array<double, 256> surfel_areas(const Vec3& spacing_mm);
 
 /// Surfels of one shape, and how far each is from the nearest of another shape, nearest first.
 struct SurfaceDistances {
-  std::vector<float> mm;          ///< infinite where the other shape has none
+  std::vector<float> mm;  ///< infinite where the other shape has none
   std::vector<double> area_mm2;
 
   double total_area() const;

@@ -24,8 +24,7 @@ void find_codes(Stream& stream, const ConstVoxelSpan& labels, std::uint32_t labe
     parallel_for(stream, target.shape[0], 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t z = begin; z < end; ++z)
         for (std::int64_t y = 0; y < target.shape[1]; ++y)
-          for (std::int64_t x = 0; x < target.shape[2]; ++x)
-            target(z, y, x) = code_at(values, frame, label, z, y, x);
+          for (std::int64_t x = 0; x < target.shape[2]; ++x) target(z, y, x) = code_at(values, frame, label, z, y, x);
     });
   });
 }

@@ -27,8 +27,8 @@ KIBAN_HD std::uint8_t code_at(const T* labels, const CornerFrame& frame, std::ui
     bool is_inside = true;
     for (int axis = 0; axis < 3; ++axis)
       is_inside = is_inside && place[axis] >= frame.first[axis] && place[axis] <= frame.last[axis];
-    if (is_inside &&
-        static_cast<std::uint32_t>(labels[(place[0] * frame.extent[1] + place[1]) * frame.extent[2] + place[2]]) == label)
+    if (is_inside && static_cast<std::uint32_t>(
+                         labels[(place[0] * frame.extent[1] + place[1]) * frame.extent[2] + place[2]]) == label)
       code |= 1U << (7 - corner);
   }
   return static_cast<std::uint8_t>(code);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "tests/kernels/image/label_maps.hpp"
@@ -111,6 +112,24 @@ TEST_P(LabelStatisticsTest, KeepSmallDeviationsOfLargeValues) {
   ASSERT_EQ(found.size(), 1U);
   EXPECT_NEAR(found[0].mean, 1e6 + 0.5, 0.02);
   EXPECT_NEAR(found[0].deviation, 0.5, 0.01);
+}
+
+/// The ends of the types in runs so long that sums of 32 bits would overflow.
+TEST_P(LabelStatisticsTest, AddUpTheLargestValuesOfLongRuns) {
+  const Shape<3> shape{1, 1, 600001};
+  Labels labels(600001, 1);
+  labels[77] = 2;
+  const auto expect = [&]<class T>() {
+    std::vector<double> values;
+    for (std::size_t i = 0; i < labels.size(); ++i)
+      values.push_back(i % 3 == 0 ? std::numeric_limits<T>::lowest() : std::numeric_limits<T>::max());
+    const VoxelArray there = image<T>(values, shape);
+    expect_right(labels, VoxelType::uint8, values, there.span(), shape);
+  };
+  expect.operator()<std::uint8_t>();
+  expect.operator()<std::int8_t>();
+  expect.operator()<std::uint16_t>();
+  expect.operator()<std::int16_t>();
 }
 
 TEST_P(LabelStatisticsTest, DoNotDependOnThreads) {

@@ -23,8 +23,8 @@ TEST_P(SmoothTest, GaussiansAreTheDefinitions) {
     for (const Vec3& sigma : {Vec3{0, 0, 0}, {1, 1, 1}, {0.4, 2.2, 0}, {7, 0, 3}}) {
       const test::Labels random = test::random_labels(shape, 1000, 0.9, 4);
       const std::vector<double> values(random.begin(), random.end());
-      const std::vector<double> truth = reference::resampled(
-          {values, shape, identity3(), {0, 0, 0}, sigma, false, 0}, shape, 0);
+      const std::vector<double> truth =
+          reference::resampled({values, shape, identity3(), {0, 0, 0}, sigma, false, 0}, shape, 0);
       for (const VoxelType type : {VoxelType::float32, VoxelType::uint16}) {
         const VoxelArray image = there(type, values, shape);
         VoxelArray made(type, shape, GetParam());
@@ -37,8 +37,8 @@ TEST_P(SmoothTest, GaussiansAreTheDefinitions) {
 }
 
 TEST_P(SmoothTest, MediansAreTheMiddleOfTheSorted) {
-  const std::pair<Element, double> elements[] = {{box({1, 1, 1}), 0}, {box({3, 0, 2}), 0}, {cross(), 0},
-                                                 {ball(2.5, {1, 1, 1}), 2.5}, {box({0, 0, 0}), 0}};
+  const std::pair<Element, double> elements[] = {
+      {box({1, 1, 1}), 0}, {box({3, 0, 2}), 0}, {cross(), 0}, {ball(2.5, {1, 1, 1}), 2.5}, {box({0, 0, 0}), 0}};
   for (const VoxelType type : test::kAllVoxelTypes)
     for (const Shape<3>& shape : {Shape<3>{1, 1, 1}, {1, 2, 300}, {6, 5, 37}})
       for (const auto& [element, radius] : elements) {
