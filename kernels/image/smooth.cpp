@@ -21,8 +21,8 @@ void gaussian(Stream& stream, const ConstVoxelSpan& image, const Vec3& sigma, co
   if (image.shape() != smoothed.shape())
     throw Error(ErrorCode::internal, "a smoothed image of another shape than the image");
   for (const double of_axis : sigma)
-    if (!(of_axis >= 0 && of_axis <= 1e6))
-      throw Error(ErrorCode::input, "a Gaussian's sigma is not from 0 to 1000000 voxels");
+    if (!(of_axis >= 0 && of_axis <= 1e4))
+      throw Error(ErrorCode::input, "a Gaussian's sigma is not from 0 to 10000 voxels");
   if (image.size() == 0) return;
   const AlignedSampling same{{0, 1, 2}, {}, {}};
   TapsOfAxes taps;
