@@ -85,8 +85,7 @@ Grid grid_like(const Request& request, std::optional<bool> placed) {
   return like.grid();
 }
 
-}  // namespace
-
+/// The same voxels along other axes. `orientation`: three letters, where x, y, z indices grow to.
 Grid oriented(const Grid& grid, const std::string& orientation) {
   Heading headings[3];
   bool seen[3] = {};
@@ -124,6 +123,8 @@ Grid oriented(const Grid& grid, const std::string& orientation) {
   made.origin = grid.world(first);
   return made;
 }
+
+}  // namespace
 
 Grid requested_grid(const Request& request, const Grid& from, std::optional<bool> placed) {
   if (request.uses("like")) return grid_like(request, placed);

@@ -18,8 +18,4 @@ std::vector<Parameter> grid_parameters();
 /// Errors: usage (they contradict each other; an orientation that names no axes; a grid like one without a place).
 Grid requested_grid(const Request& request, const Grid& from, std::optional<bool> placed);
 
-/// The same voxels along other axes.   orientation   three letters of R/L, A/P, S/I: where x, y, z indices grow to
-/// Errors: usage (not one of each pair).
-Grid oriented(const Grid& grid, const std::string& orientation);
-
 }  // namespace kiban::engine

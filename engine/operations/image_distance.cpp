@@ -1,54 +1,25 @@
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <optional>
-
 #include "engine/operations/standard.hpp"
-#include "engine/operations/volume_port.hpp"
-#include "engine/operations/voxels_port.hpp"
+#include "engine/operations/voxel_work.hpp"
 #include "kernels/image/distance.hpp"
 
 namespace kiban::engine {
 namespace {
 
-class DistanceWork : public Work {
+class DistanceWork : public VoxelWork {
  public:
   explicit DistanceWork(const Request& request)
-      : request_(request),
-        rule_{request.parameters.flag("labels-apart"), request.parameters.flag("signed")},
-        input_(request, "image") {}
-
-  Plan plan(Device device) const override {
-    const std::size_t bytes = static_cast<std::size_t>(input_.voxels()) * sizeof(float);
-    Plan plan;
-    plan.updates = input_.voxels();
-    plan.host_bytes = input_.host_bytes() + (device == Device{} ? 0 : bytes);
-    plan.device_bytes = input_.device_bytes(device) + bytes + (device == Device{} ? 0 : kListBytes);
-    return plan;
-  }
-
-  void run(Stream& stream, Progress& progress) override {
-    output_.emplace(request_, "distances", input_.grid(), stream);
-    progress.enter("read");
-    const ConstVoxelSpan labels = input_.all(stream);
-    progress.enter("compute");
-    image::distance(stream, labels, input_.grid().spacing, rule_, output_->part(0, input_.grid().nz()));
-    output_->put();
-  }
-
-  void store(Progress& progress) override {
-    progress.enter("write");
-    io::commit_together({output_->finish(progress)});
-    output_->hand_over();
-  }
+      : VoxelWork(request, VoxelUse::labels, "distances", VoxelType::float32),
+        rule_{request.parameters.flag("labels-apart"), request.parameters.flag("signed")} {}
 
  private:
-  static constexpr std::size_t kListBytes = std::size_t{192} << 20;
+  std::size_t workspace_bytes(Device device) const override {
+    return device == Device{} ? 0 : image::kDistanceListBytes;
+  }
+  void compute(Stream& stream, const ConstVoxelSpan& image, VoxelSink& output) override {
+    image::distance(stream, image, input().grid().spacing, rule_, output.room_of(VoxelType::float32).as<float>());
+  }
 
-  Request request_;
   image::DistanceRule rule_;
-  VoxelSource input_;
-  std::optional<VolumeSink> output_;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "engine/operations/standard.hpp"
 #include "engine/operations/voxel_work.hpp"
 #include "kernels/core/error.hpp"
+#include "kernels/image/distance.hpp"
 #include "kernels/image/morphology.hpp"
 
 namespace kiban::engine {
@@ -38,8 +39,10 @@ class BallWork : public VoxelWork {
   }
 
  private:
-  std::size_t workspace_bytes(Device) const override {
-    return static_cast<std::size_t>(input().voxels()) * sizeof(float);
+  std::size_t workspace_bytes(Device device) const override {
+    // Distances, or squares; and on a GPU the lists of spread_labels, a third more than those of distances.
+    const std::size_t lists = device == Device{} ? 0 : image::kDistanceListBytes / 3 * 4;
+    return static_cast<std::size_t>(input().voxels()) * sizeof(float) + lists;
   }
   void compute(Stream& stream, const ConstVoxelSpan& image, VoxelSink& output) override {
     image::ball_morphology(stream, image, input().grid().spacing, radius_, step_, output.room_of(image.type()));

@@ -5,8 +5,7 @@
 
 #include "engine/operations/grid_parameters.hpp"
 #include "engine/operations/standard.hpp"
-#include "engine/operations/voxels_port.hpp"
-#include "io/output_file.hpp"
+#include "engine/operations/voxel_work.hpp"
 #include "kernels/core/error.hpp"
 #include "kernels/image/resample.hpp"
 
@@ -31,62 +30,36 @@ image::ResampleRule rule_from(const Values& values) {
   return rule;
 }
 
-class ResampleWork : public Work {
+bool is_of_labels(const Request& request) { return request.parameters.text("interpolation") == "labels"; }
+
+class ResampleWork : public VoxelWork {
  public:
   explicit ResampleWork(const Request& request)
-      : request_(request),
+      : VoxelWork(request, is_of_labels(request) ? VoxelUse::labels : VoxelUse::values, "resampled",
+                  request.parameters.text("type") == "float32" ? std::optional(VoxelType::float32) : std::nullopt),
         rule_(rule_from(request.parameters)),
-        input_(request, "image", is_of_labels() ? VoxelUse::labels : VoxelUse::values),
-        grid_(requested_grid(request, input_.grid(), input_.placed())) {
-    on_image_ = image::sampling(input_.grid(), grid_);
-    const bool as_floats = request.parameters.text("type") == "float32";
-    const bool chooses = is_of_labels() || rule_.interpolation == image::Interpolation::nearest;
-    if (as_floats && chooses && input_.type() != VoxelType::float32)
-      throw Error(ErrorCode::usage, fmt::format("{} interpolation keeps {} as it is; leave type out",
-                                                request.parameters.text("interpolation"), name(input_.type())));
-    type_ = as_floats ? VoxelType::float32 : input_.type();
-  }
-
-  Plan plan(Device device) const override {
-    const std::int64_t voxels = element_count<3>(grid_.shape);
-    const auto result = static_cast<std::size_t>(voxels * bytes_of(type_));
-    Plan plan;
-    plan.updates = voxels;
-    plan.host_bytes = input_.host_bytes() + (device == Device{} ? 0 : result);
-    plan.device_bytes = input_.device_bytes(device) + result +
-                        image::resample_workspace(device, input_.grid().shape, on_image_, rule_, grid_.shape);
-    return plan;
-  }
-
-  void run(Stream& stream, Progress& progress) override {
-    output_.emplace(request_, "resampled", grid_, type_, stream);
-    progress.enter("read");
-    const ConstVoxelSpan image = input_.all(stream);
-    progress.enter("compute");
-    try {
-      image::resample(stream, image, on_image_, rule_, output_->room_of(type_));
-    } catch (const Error& error) {
-      throw Error(error.code(), fmt::format("{}: {}", input_.name(), error.what()));
-    }
-    output_->put(progress);
-  }
-
-  void store(Progress& progress) override {
-    progress.enter("write");
-    io::commit_together({output_->finish(progress)});
-    output_->hand_over();
+        grid_(requested_grid(request, input().grid(), input().placed())) {
+    on_image_ = image::sampling(input().grid(), grid_);
+    const std::string& interpolation = request.parameters.text("interpolation");
+    const bool chooses = interpolation == "labels" || interpolation == "nearest";
+    if (chooses && type() != input().type())
+      throw Error(ErrorCode::usage, fmt::format("{} interpolation keeps {} as it is; leave type out", interpolation,
+                                                name(input().type())));
   }
 
  private:
-  bool is_of_labels() const { return rule_.interpolation == image::Interpolation::labels; }
+  VoxelType type() const { return parameters().text("type") == "float32" ? VoxelType::float32 : input().type(); }
+  const Grid& result_grid() const override { return grid_; }
+  std::size_t workspace_bytes(Device device) const override {
+    return image::resample_workspace(device, input().grid().shape, on_image_, rule_, grid_.shape);
+  }
+  void compute(Stream& stream, const ConstVoxelSpan& image, VoxelSink& output) override {
+    image::resample(stream, image, on_image_, rule_, output.room_of(type()));
+  }
 
-  Request request_;
   image::ResampleRule rule_;
-  VoxelSource input_;
   Grid grid_;
   image::Sampling on_image_;
-  VoxelType type_ = VoxelType::float32;
-  std::optional<VoxelSink> output_;
 };
 
 }  // namespace

@@ -14,16 +14,17 @@ VoxelWork::VoxelWork(const Request& request, VoxelUse use, std::string result, s
       widest_(widest.value_or(input_.type())) {}
 
 Plan VoxelWork::plan(Device device) const {
-  const auto result = static_cast<std::size_t>(input_.voxels() * bytes_of(widest_));
+  const std::int64_t voxels = element_count<3>(result_grid().shape);
+  const auto result = static_cast<std::size_t>(voxels * bytes_of(widest_));
   Plan plan;
-  plan.updates = input_.voxels();
+  plan.updates = voxels;
   plan.host_bytes = input_.host_bytes() + (device == Device{} ? 0 : result);
   plan.device_bytes = input_.device_bytes(device) + result + workspace_bytes(device);
   return plan;
 }
 
 void VoxelWork::run(Stream& stream, Progress& progress) {
-  output_.emplace(request_, result_, input_.grid(), widest_, stream);
+  output_.emplace(request_, result_, result_grid(), widest_, stream);
   progress.enter("read");
   const ConstVoxelSpan image = input_.all(stream);
   progress.enter("compute");

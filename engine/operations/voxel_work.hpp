@@ -7,7 +7,7 @@
 
 namespace kiban::engine {
 
-/// What operations share that make one volume of a whole volume `image`, on its grid.
+/// What operations share that make one volume of a whole volume `image`, on its grid or another.
 class VoxelWork : public Work {
  public:
   Plan plan(Device device) const override;
@@ -22,6 +22,8 @@ class VoxelWork : public Work {
 
   /// Computes the result into room of `output`. What it throws is told with the image's name.
   virtual void compute(Stream& stream, const ConstVoxelSpan& image, VoxelSink& output) = 0;
+  /// Where the result lies: on the image's grid.
+  virtual const Grid& result_grid() const { return input_.grid(); }
   /// Memory of the device beyond image and result.
   virtual std::size_t workspace_bytes(Device) const { return 0; }
 

@@ -1,4 +1,6 @@
 #pragma once
+#include <cstddef>
+
 #include "kernels/core/backends.hpp"
 #include "kernels/core/vec.hpp"
 #include "kernels/core/voxels.hpp"
@@ -27,6 +29,9 @@ struct DistanceRule {
 /// walls between labels after Saito and Toriwaki, Pattern Recognition 27 (1994).
 void distance(Stream& stream, const ConstVoxelSpan& labels, const Vec3& spacing_mm, const DistanceRule& rule,
               Span<float, 3> distances);
+
+/// The most that a GPU's lists take, but for volumes with a longer column.
+constexpr std::size_t kDistanceListBytes = std::size_t{192} << 20;
 
 /// What the backends are given: steps in units of `unit_mm`, the largest of them.
 struct DistanceProblem {

@@ -40,8 +40,8 @@ KIBAN_BACKENDS(find_extremes, Stream& stream, const ConstVoxelSpan& image, const
 ///   spacing_mm        between centres along x, y, z; above 0
 ///   result [z,y,x]    the type of the labels, other memory; all voxels are written
 /// Errors: input (another type; a radius or spacing that is none) · internal (another shape or type) · device.
-/// Cost: that of `distance`, once or twice. Workspace: 4 bytes a voxel, that of `distance`, and for open and close a
-/// volume of labels. Synchronous. Exactness: radii to a millionth; of labels as near as each other to 1e-7 either is
+/// Cost: that of `distance`, once or twice. Workspace: 4 bytes a voxel, and that of `distance` or a third more.
+/// Synchronous. Exactness: radii to a millionth; of labels as near as each other to 1e-7 either is
 /// taken where the spacing is not the same along x, y and z.
 void ball_morphology(Stream& stream, const ConstVoxelSpan& labels, const Vec3& spacing_mm, double radius_mm,
                      MorphologyStep step, const VoxelSpan& result);

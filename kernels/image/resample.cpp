@@ -13,9 +13,7 @@ namespace {
 
 constexpr double kRotation = 1e-6;  ///< voxels
 
-/// Voxels of the image between two of the result, along an axis of the image.
-double shrinking(const Vec3& row) { return norm(row); }
-
+/// `shrink`: voxels of the image between two of the result, along an axis of the image.
 double sigma_for(double shrink, const ResampleRule& rule) {
   return rule.antialias && rule.interpolation != Interpolation::nearest ? std::max(0.0, (shrink - 1) / 2) : 0;
 }
@@ -74,7 +72,7 @@ void resample_rotated(Stream& stream, const ConstVoxelSpan& image, const Samplin
   for (std::size_t a = 0; a < 3; ++a) {
     const std::int64_t extent = image.extent(2 - static_cast<int>(a));
     same.map[a] = {extent, extent, 1, 0, false};
-    same.sigma[a] = is_exact(rule.interpolation) ? 0 : sigma_for(shrinking(on_image.matrix[a]), rule);
+    same.sigma[a] = is_exact(rule.interpolation) ? 0 : sigma_for(norm(on_image.matrix[a]), rule);
     is_smoothed = is_smoothed || same.sigma[a] > 0;
   }
   Array<float, 3> changed;

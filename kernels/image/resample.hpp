@@ -39,10 +39,9 @@ struct ResampleRule {
 /// Cost: along axes that lie on the image's axes, in any order and direction: 2 (linear), 4 (cubic) or with smoothing
 /// about 4 (f - 1) taps a voxel and axis. On other grids 8 or 64 taps a voxel; labels then are not smoothed.
 /// Workspace: cubic 4 bytes a voxel of the image (CPU; and GPU on other grids); smoothing on other grids the same; some
-/// MiB a thread (CPU); with more than 4 taps an axis 4 bytes for each voxel of the image that is as long as the result
-/// along x, and along x and y (GPU). Synchronous.
-/// Exactness: sums in float: relative 1e-6 of the largest value. Independent of threads; labels and nearest the same on
-/// every device.
+/// MiB a thread (CPU); 4 bytes a voxel of the image made as long as the result along x, and where y and z have more
+/// than 32 taps together also along y (GPU). Synchronous. Exactness: sums in float: relative 1e-6 of the largest value.
+/// Independent of threads; labels and nearest the same on every device.
 void resample(Stream& stream, const ConstVoxelSpan& image, const Sampling& on_image, const ResampleRule& rule,
               const VoxelSpan& resampled);
 

@@ -44,9 +44,9 @@ struct SurfacePair {
 ///   labels, reference [z,y,x]   uint8, uint16 or uint32
 ///   box                         holds the label in both
 /// Errors: input (another type, spacing) · internal (shapes differ, no box) · device. Cost: linear in the box; two
-/// distance transforms. Workspace: 7 bytes a voxel of the box, that of `distance`, and 12 bytes a surfel. Synchronous.
-/// Exactness: that of `distance`; independent of threads and device.
-/// Source: the surfels of DeepMind's surface-distance.
+/// distance transforms. Workspace: 7 bytes a voxel of the box, that of `distance`, and some 40 bytes a surfel.
+/// Synchronous. Exactness: that of `distance`; independent of threads and device. Source: the surfels of DeepMind's
+/// surface-distance.
 SurfacePair surface_distances(Stream& stream, const ConstVoxelSpan& labels, const ConstVoxelSpan& reference,
                               std::uint32_t label, const VoxelBox& box, const Vec3& spacing_mm);
 

@@ -14,7 +14,8 @@ from . import _kiban
 RUN_OPTIONS = ("device", "threads", "progress")
 QUEUE_OPTIONS = ("priority", "key", "after", "timeout_s", "submitter", "tags")
 
-_PORT_TYPES = {"volume": "VolumeLike", "projections": "VolumeLike", "image": "VolumeLike", "labels": "VolumeLike", "logits": "LogitsLike",
+_PORT_TYPES = {"volume": "VolumeLike", "projections": "VolumeLike", "image": "VolumeLike", "labels": "VolumeLike",
+               "logits": "LogitsLike",
                "geometry": "GeometryLike", "scan": "ScanLike",
                "pairs": "PairsLike", "reads": "Path", "reference": "Path", "variants": "Path", "regions": "Path"}
 _PORT_WORDS = {
@@ -31,7 +32,8 @@ _PORT_WORDS = {
     "variants": "path",
     "regions": "path",
 }
-_RESULT_TYPES = {"volume": "Volume", "projections": "Volume", "labels": "Volume", "image": "Volume", "geometry": "Geometry",
+_RESULT_TYPES = {"volume": "Volume", "projections": "Volume", "labels": "Volume", "image": "Volume",
+                 "geometry": "Geometry",
                  "likelihoods": "numpy.ndarray", "report": "Report"}
 _PARAMETER_TYPES = {
     "integer": "int",
