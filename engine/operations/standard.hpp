@@ -29,6 +29,9 @@ Operation image_metrics();
 Operation image_gaussian();
 Operation image_median();
 Operation image_grow();
+Operation image_watershed();
+Operation image_minima();
+Operation image_reconstruct();
 Operation skeleton_affine();
 
 }  // namespace kiban::engine

@@ -21,7 +21,7 @@
 namespace kiban::image::cpu {
 
 #define KIBAN_HD
-#include "kernels/image/median_math-inl.hpp"
+#include "kernels/image/key_math-inl.hpp"
 #undef KIBAN_HD
 
 /// So many voxels of a row at a time.

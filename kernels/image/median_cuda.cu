@@ -7,7 +7,7 @@
 namespace kiban::image::KIBAN_CUDA_NAMESPACE {
 namespace {
 
-#include "kernels/image/median_math-inl.hpp"
+#include "kernels/image/key_math-inl.hpp"
 
 constexpr unsigned kBlock = 256;
 

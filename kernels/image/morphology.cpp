@@ -5,22 +5,21 @@
 #include <limits>
 #include <utility>
 
-#include "kernels/core/finite.hpp"
 #include "kernels/image/distance.hpp"
+#include "kernels/image/require.hpp"
 
 namespace kiban::image {
 namespace {
 
 constexpr double kTolerance = 1e-6;
 
-void require_like(const ConstVoxelSpan& image, const VoxelSpan& result, Device device) {
+void require_like(const ConstVoxelSpan& image, const VoxelSpan& result, const Stream& stream) {
   if (image.shape() != result.shape() || image.type() != result.type())
     throw Error(ErrorCode::internal, "a result of another shape or type than the image");
   if (image.size() != 0 && image.data() == result.data())
     throw Error(ErrorCode::internal, "a result that is the image itself");
-  for (const Device where : {image.device(), result.device()})
-    if (where != device)
-      throw Error(ErrorCode::device, "memory of " + name(where) + " was handed to work on " + name(device));
+  require_on(stream, image.device());
+  require_on(stream, result.device());
 }
 
 /// Removes from `labels` what is not deeper than the radius, except where `kept` has a label.
@@ -44,11 +43,10 @@ void dilate(Stream& stream, const VoxelSpan& labels, const Vec3& spacing_mm, dou
 
 void extreme(Stream& stream, const ConstVoxelSpan& image, const Element& element, Extreme which,
              const VoxelSpan& extremes) {
-  require_like(image, extremes, stream.device());
+  require_like(image, extremes, stream);
   if (element.rows.empty()) throw Error(ErrorCode::internal, "a structuring element without voxels");
   if (image.size() == 0) return;
-  if (image.type() == VoxelType::float32 && !all_finite(stream, image.as<float>()))
-    throw Error(ErrorCode::input, "a voxel is not a number or infinite, which has no place in an order; replace it");
+  require_ordered(stream, image);
   KIBAN_BACKEND_FOR(stream, find_extremes)(stream, image, element, which, extremes);
 }
 
@@ -64,7 +62,7 @@ void grey_morphology(Stream& stream, const ConstVoxelSpan& image, const Element&
 
 void ball_morphology(Stream& stream, const ConstVoxelSpan& labels, const Vec3& spacing_mm, double radius_mm,
                      MorphologyStep step, const VoxelSpan& result) {
-  require_like(labels, result, stream.device());
+  require_like(labels, result, stream);
   with_label_type(labels.type(), []<class T>() {});
   if (!(radius_mm >= 0)) throw Error(ErrorCode::input, "a radius is below 0 or not a number; correct it");
   for (const double spacing : spacing_mm)

@@ -2,19 +2,10 @@
 
 #include <cmath>
 
-#include "kernels/core/finite.hpp"
+#include "kernels/image/require.hpp"
 #include "kernels/image/resample.hpp"
 
 namespace kiban::image {
-namespace {
-
-void require_on(const Stream& stream, Device device) {
-  if (device != stream.device())
-    throw Error(ErrorCode::device, "memory of " + name(device) + " was handed to work on " + name(stream.device()));
-}
-
-}  // namespace
-
 void gaussian(Stream& stream, const ConstVoxelSpan& image, const Vec3& sigma, const VoxelSpan& smoothed) {
   require_on(stream, image.device());
   require_on(stream, smoothed.device());
@@ -44,8 +35,7 @@ void median(Stream& stream, const ConstVoxelSpan& image, const Element& element,
   if (voxels < 1 || voxels > 32767)
     throw Error(ErrorCode::input, "the median of " + std::to_string(voxels) + " voxels; take 1 to 32767");
   if (image.size() == 0) return;
-  if (image.type() == VoxelType::float32 && !all_finite(stream, image.as<float>()))
-    throw Error(ErrorCode::input, "a voxel is not a number or infinite, which has no place in an order; replace it");
+  require_ordered(stream, image);
   KIBAN_BACKEND_FOR(stream, find_median)(stream, image, element, median);
 }
 

@@ -6,15 +6,12 @@
 #include <string>
 #include <utility>
 
+#include "kernels/image/require.hpp"
+
 namespace kiban::image {
 namespace {
 
 constexpr double kMostValues = 65536;
-
-void require_on(const Stream& stream, Device device) {
-  if (device != stream.device())
-    throw Error(ErrorCode::device, "memory of " + name(device) + " was handed to work on " + name(stream.device()));
-}
 
 /// Sums up to each bin: of voxels, and of their values about the first centre.
 struct Cumulated {

@@ -33,6 +33,18 @@ struct NearestLabels {
 };
 NearestLabels nearest_labels(const std::vector<std::uint32_t>& labels, const Shape<3>& shape, const Vec3& spacing_mm);
 
+/// What touches voxel `at`, as `components` has it.
+std::vector<std::size_t> touching(const Shape<3>& shape, int connectivity, std::size_t at);
+
+/// Labels as image::watershed defines them, water rising: levels and steps by going over the volume until nothing
+/// changes, then labels in their order.   floods   where water runs
+std::vector<std::uint32_t> watershed(const std::vector<double>& image, const std::vector<std::uint32_t>& markers,
+                                     const std::vector<bool>& floods, const Shape<3>& shape, int connectivity);
+
+/// Reconstruction by erosion: the marker sinks by its definition until nothing changes.
+std::vector<double> reconstructed(const std::vector<double>& image, const std::vector<double>& marker,
+                                  const Shape<3>& shape, int connectivity);
+
 /// What one value of a resampled image is asked of.
 struct ResampledImage {
   const std::vector<double>& values;

@@ -79,6 +79,12 @@ TEST_P(OperationOnDevice, FiltersAndRegions) {
   expect_same("image.grow", range, "labels", 1e-30);
   confidence.insert({{"seeds-mm", "0,0,0"}, {"multiplier", "1"}});
   expect_same("image.grow", confidence, "labels", 1e-30);
+  Texts shallow = given, deep = given;
+  shallow.insert({{"depth", "300"}});
+  deep.insert({{"depth", "300"}, {"by", "dilation"}});
+  expect_same("image.minima", shallow, "labels", 1e-30);
+  expect_same("image.watershed", shallow, "labels", 1e-30);
+  expect_same("image.reconstruct", deep, "result", 1e-30);
 }
 
 TEST_P(OperationOnDevice, Metrics) {

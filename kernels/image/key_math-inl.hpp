@@ -25,3 +25,14 @@ KIBAN_HD T value_of(Key key) {
   constexpr Key kSign = static_cast<Key>(Key(1) << (8 * sizeof(Key) - 1));
   return static_cast<T>(T(-1) < T(0) ? static_cast<Key>(key ^ kSign) : key);
 }
+
+/// value + shift, as far as the type goes. Of whole numbers, a shift of them.
+template <class T>
+KIBAN_HD T shifted(T value, double shift) {
+  const bool is_float = T(0.5F) != T(0), is_signed = T(-1) < T(0);
+  const double end = static_cast<double>(std::uint64_t{1} << (8 * sizeof(T) - (is_signed ? 1 : 0)));
+  const double largest = is_float ? 3.4028234663852886e38 : end - 1;
+  const double least = is_float ? -largest : is_signed ? -end : 0;
+  const double sum = static_cast<double>(value) + shift;
+  return static_cast<T>(sum < least ? least : sum > largest ? largest : sum);
+}
