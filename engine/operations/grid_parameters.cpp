@@ -85,7 +85,8 @@ Grid grid_like(const Request& request, std::optional<bool> placed) {
   return like.grid();
 }
 
-/// The same voxels along other axes. `orientation`: three letters, where x, y, z indices grow to.
+}  // namespace
+
 Grid oriented(const Grid& grid, const std::string& orientation) {
   Heading headings[3];
   bool seen[3] = {};
@@ -123,8 +124,6 @@ Grid oriented(const Grid& grid, const std::string& orientation) {
   made.origin = grid.world(first);
   return made;
 }
-
-}  // namespace
 
 Grid requested_grid(const Request& request, const Grid& from, std::optional<bool> placed) {
   if (request.uses("like")) return grid_like(request, placed);

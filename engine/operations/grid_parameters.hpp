@@ -18,4 +18,8 @@ std::vector<Parameter> grid_parameters();
 /// Errors: usage (they contradict each other; an orientation that names no axes; a grid like one without a place).
 Grid requested_grid(const Request& request, const Grid& from, std::optional<bool> placed);
 
+/// The same voxels along other axes.   orientation   three letters, where x, y, z indices grow to: LPS. Errors: usage
+/// (it names no axes).
+Grid oriented(const Grid& grid, const std::string& orientation);
+
 }  // namespace kiban::engine

@@ -1,5 +1,3 @@
-#include "kernels/image/watershed.hpp"
-
 #include <optional>
 #include <utility>
 #include <vector>
@@ -10,6 +8,7 @@
 #include "kernels/core/error.hpp"
 #include "kernels/image/reconstruct.hpp"
 #include "kernels/image/threshold.hpp"
+#include "kernels/image/watershed.hpp"
 
 namespace kiban::engine {
 namespace {
@@ -58,8 +57,8 @@ class MinimaWork : public VoxelWork {
 class NumberMinimaWork : public MinimaWork {
  public:
   explicit NumberMinimaWork(const Request& request)
-      : MinimaWork(request, request.parameters.text("kind") == "maxima" ? image::Extreme::largest
-                                                                        : image::Extreme::least) {}
+      : MinimaWork(request,
+                   request.parameters.text("kind") == "maxima" ? image::Extreme::largest : image::Extreme::least) {}
 
  private:
   void compute(Stream& stream, const ConstVoxelSpan& image, VoxelSink& output) override {
@@ -70,8 +69,8 @@ class NumberMinimaWork : public MinimaWork {
 class WatershedWork : public MinimaWork {
  public:
   explicit WatershedWork(const Request& request)
-      : MinimaWork(request, request.parameters.text("basins") == "high" ? image::Extreme::largest
-                                                                        : image::Extreme::least) {
+      : MinimaWork(request,
+                   request.parameters.text("basins") == "high" ? image::Extreme::largest : image::Extreme::least) {
     if (request.uses("markers")) {
       if (parameters().given("depth"))
         throw Error(ErrorCode::usage, "depth is for basins that start from minima; leave out it or the markers");
@@ -181,7 +180,8 @@ Operation image_watershed() {
       {"mask", PortDirection::in, PortKind::labels, false, "Water runs only where it is not 0"},
       {"labels", PortDirection::out, PortKind::labels, true, "The basins, of the markers' type; of minima uint32"}};
   operation.parameters = {
-      Parameter::choice("basins", {"low", "high"}, "Where the ground is low, or where values are high").by_default("low"),
+      Parameter::choice("basins", {"low", "high"}, "Where the ground is low, or where values are high")
+          .by_default("low"),
       depth_parameter(),
       connectivity_parameter(),
   };
@@ -219,15 +219,12 @@ Operation image_reconstruct() {
       "transform.",
       "Exact. Values that are not numbers are refused."};
   operation.update = "voxel";
-  operation.ports = {
-      {"image", PortDirection::in, PortKind::image, true, "The volume"},
-      {"marker", PortDirection::in, PortKind::image, false, "Of the same type, on the same grid"},
-      {"result", PortDirection::out, PortKind::image, true, "Of the same type, on the same grid"}};
+  operation.ports = {{"image", PortDirection::in, PortKind::image, true, "The volume"},
+                     {"marker", PortDirection::in, PortKind::image, false, "Of the same type, on the same grid"},
+                     {"result", PortDirection::out, PortKind::image, true, "Of the same type, on the same grid"}};
   operation.parameters = {
       Parameter::choice("by", {"erosion", "dilation"}, "The marker sinks, or rises").by_default("erosion"),
-      Parameter::real("depth", "", "In place of a marker: that of pits to be filled")
-          .at_least(0)
-          .or_else("a marker"),
+      Parameter::real("depth", "", "In place of a marker: that of pits to be filled").at_least(0).or_else("a marker"),
       connectivity_parameter(),
   };
   operation.load = [](const Request& request) { return std::make_unique<ReconstructWork>(request); };

@@ -10,7 +10,8 @@ std::vector<Operation> standard_operations() {
           image_resample(),   image_argmax(),      image_morphology(),
           image_grey(),       image_metrics(),     image_gaussian(),
           image_median(),     image_grow(),        image_watershed(),
-          image_minima(),     image_reconstruct(), skeleton_affine()};
+          image_minima(),     image_reconstruct(), segment_body(),
+          segment_lungs(),    skeleton_affine()};
 }
 
 }  // namespace kiban::engine

@@ -32,6 +32,8 @@ Operation image_grow();
 Operation image_watershed();
 Operation image_minima();
 Operation image_reconstruct();
+Operation segment_body();
+Operation segment_lungs();
 Operation skeleton_affine();
 
 }  // namespace kiban::engine

@@ -6,8 +6,6 @@
 #include <array>
 #include <cmath>
 
-#include "io/image/image_io.hpp"
-#include "io/output_file.hpp"
 #include "kernels/core/error.hpp"
 
 namespace kiban::io {
@@ -155,7 +153,7 @@ Window window_of(const Slicer& slicer, const std::vector<Panel>& panels, const G
 }
 
 void draw(const Slicer& slicer, const Panel& panel, const Window& window, std::int64_t top, std::int64_t left,
-          GreyPicture& picture) {
+          Picture& picture) {
   const float* const slice = middle_slice(slicer, panel);
   const std::vector<Between> rows = sample_axis(slicer, panel.down, panel.rows);
   const std::vector<Between> columns = sample_axis(slicer, panel.right, panel.columns);
@@ -172,14 +170,14 @@ void draw(const Slicer& slicer, const Panel& panel, const Window& window, std::i
 
 }  // namespace
 
-GreyPicture render_preview(const Grid& grid, Span<const float, 3> values, const GreyRange& range) {
+Picture render_preview(const Grid& grid, Span<const float, 3> values, const GreyRange& range) {
   if (values.shape() != grid.shape) throw Error(ErrorCode::internal, "a preview's grid and values differ in shape");
   if (values.size() == 0)
     throw Error(ErrorCode::input, "a preview of a volume without voxels cannot be drawn; check the volume");
   const Slicer slicer(grid, values);
   const std::vector<Panel> panels = panels_of(grid, slicer);
   const Window window = window_of(slicer, panels, range);
-  GreyPicture picture;
+  Picture picture;
   picture.columns = gap;
   for (const Panel& panel : panels) {
     picture.rows = std::max(picture.rows, panel.rows + 2 * gap);
@@ -194,28 +192,10 @@ GreyPicture render_preview(const Grid& grid, Span<const float, 3> values, const 
   return picture;
 }
 
-void require_preview_name(const std::filesystem::path& path) {
-  if (path.extension() != ".png") refuse_image(path, "a preview is a PNG picture; name it .png");
-}
-
 void write_preview(const std::filesystem::path& path, const Grid& grid, Span<const float, 3> values,
                    const GreyRange& range) {
   require_preview_name(path);
-  const GreyPicture picture = render_preview(grid, values, range);
-  OutputFile output(path);
-  run_itk(path, [&] {
-    const itk::ImageIOBase::Pointer io = create_image_io(output.temporary_path(), itk::IOFileModeEnum::WriteMode);
-    const Shape<3> shape{1, picture.rows, picture.columns};
-    io->SetNumberOfDimensions(2);
-    io->SetDimensions(0, static_cast<itk::SizeValueType>(picture.columns));
-    io->SetDimensions(1, static_cast<itk::SizeValueType>(picture.rows));
-    io->SetPixelType(itk::IOPixelEnum::SCALAR);
-    io->SetNumberOfComponents(1);
-    io->SetComponentType(itk::IOComponentEnum::UCHAR);
-    io->SetIORegion(slice_region(shape, 2, 0, 1));
-    io->Write(picture.pixels.data());
-  });
-  output.commit();
+  write_png(path, render_preview(grid, values, range));
 }
 
 }  // namespace kiban::io

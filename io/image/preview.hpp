@@ -1,18 +1,11 @@
 #pragma once
-#include <cstdint>
 #include <filesystem>
 #include <optional>
-#include <vector>
 
+#include "io/image/png.hpp"
 #include "kernels/core/volume.hpp"
 
 namespace kiban::io {
-
-/// 8-bit grey, row-major, row 0 on top.
-struct GreyPicture {
-  std::int64_t rows = 0, columns = 0;
-  std::vector<std::uint8_t> pixels;
-};
 
 /// The values that are shown black and white. Where absent: the 0.5 % and the 99.5 % quantile of the slices' finite
 /// values.
@@ -26,10 +19,7 @@ struct GreyRange {
 /// slices that two of the pictures would be slivers, there is one: the slice across that axis.
 ///   values [z,y,x]   host memory
 /// Errors: input (no voxel, or no finite value).
-GreyPicture render_preview(const Grid& grid, Span<const float, 3> values, const GreyRange& range = {});
-
-/// Errors: input (not named .png): for who wants to know before there is a picture.
-void require_preview_name(const std::filesystem::path& path);
+Picture render_preview(const Grid& grid, Span<const float, 3> values, const GreyRange& range = {});
 
 /// The picture as a PNG. Errors: those of render_preview · input (not named .png, or cannot be written).
 void write_preview(const std::filesystem::path& path, const Grid& grid, Span<const float, 3> values,

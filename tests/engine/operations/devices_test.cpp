@@ -65,6 +65,27 @@ TEST_P(OperationOnDevice, SkeletonAffine) {
   expect_same("skeleton.affine", {{"input", folder_ / "in.mha"}, {"scale", "3"}, {"offset", "0.1"}}, "output", 1e-6);
 }
 
+/// A block of tissue with air in it; the picture and the report come with the labels.
+TEST_P(OperationOnDevice, Segmentations) {
+  const Grid grid = Grid::centred({16, 24, 32}, {4, 4, 4});
+  std::vector<std::int16_t> values(16 * 24 * 32, -1000);
+  for (std::size_t z = 0; z < 16; ++z)
+    for (std::size_t y = 2; y < 22; ++y)
+      for (std::size_t x = 2; x < 30; ++x) {
+        const bool in_lung = y >= 6 && y < 16 && z < 14 && ((x >= 5 && x < 14) || (x >= 18 && x < 27));
+        values[(z * 24 + y) * 32 + x] = static_cast<std::int16_t>(in_lung ? -850 : 40);
+      }
+  io::write_image(folder_ / "ct.nrrd", grid, {values.data(), grid.shape});
+  for (const char* operation : {"segment.body", "segment.lungs"}) {
+    const Texts given{{"image", folder_ / "ct.nrrd"}, {"report", folder_ / "r.json"}, {"preview", folder_ / "p.png"}};
+    expect_same(operation, given, "labels", 1e-30);
+    EXPECT_EQ(test::read_text(folder_ / "p.png").substr(1, 3), "PNG");
+    const auto report = nlohmann::json::parse(test::read_text(folder_ / "r.json"));
+    EXPECT_TRUE(report["why_empty"].is_null());
+    EXPECT_GT(report["labels"][0]["volume_ml"].get<double>(), 60) << report;
+  }
+}
+
 TEST_P(OperationOnDevice, FiltersAndRegions) {
   const Grid grid = Grid::centred({9, 11, 14}, {1, 2, 3});
   std::vector<std::int16_t> values(9 * 11 * 14);

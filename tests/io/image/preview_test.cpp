@@ -22,7 +22,7 @@ Array<float, 3> block(const Shape<3>& shape, std::array<std::int64_t, 3> lo, std
   return array;
 }
 
-int grey(const GreyPicture& picture, double right, double down) {
+int grey(const Picture& picture, double right, double down) {
   const auto row = static_cast<std::int64_t>(down * static_cast<double>(picture.rows));
   const auto column = static_cast<std::int64_t>(right * static_cast<double>(picture.columns));
   return picture.pixels[static_cast<std::size_t>(row * picture.columns + column)];
@@ -31,7 +31,7 @@ int grey(const GreyPicture& picture, double right, double down) {
 // The block fills the half of x > 0, y > 0 and z > 0: it is on the right and below in the picture across y (z grows
 // downwards), on the right and above across z, on the right and above across x (z grows to the right).
 void expect_upright(const Grid& grid, Span<const float, 3> values) {
-  const GreyPicture picture = render_preview(grid, values);
+  const Picture picture = render_preview(grid, values);
   ASSERT_GE(picture.rows, 256);
   const double panel[3] = {1. / 6, 3. / 6, 5. / 6};
   for (int i = 0; i < 3; ++i) {
@@ -59,17 +59,17 @@ TEST(Preview, FollowsTheDirectionsOfTheGrid) {
 
 TEST(Preview, KeepsProportionsInMillimetres) {
   const Shape<3> shape{20, 40, 40};  // 80 mm in each direction
-  const GreyPicture picture = render_preview(Grid::centred(shape, {2, 2, 4}), test::pattern(shape).span());
+  const Picture picture = render_preview(Grid::centred(shape, {2, 2, 4}), test::pattern(shape).span());
   EXPECT_EQ(picture.rows, 256 + 8);
   EXPECT_EQ(picture.columns, 3 * 256 + 16);
 }
 
 TEST(Preview, ShowsOneBigSliceOfAThinVolume) {
   const Shape<3> thin_y{640, 2, 640}, thin_z{2, 300, 400}, flat{1, 100, 100};
-  const GreyPicture across_y = render_preview(Grid::centred(thin_y, {1, 1, 1}), test::pattern(thin_y).span());
+  const Picture across_y = render_preview(Grid::centred(thin_y, {1, 1, 1}), test::pattern(thin_y).span());
   EXPECT_EQ(across_y.rows, 640 + 8);
   EXPECT_EQ(across_y.columns, 640 + 8);
-  const GreyPicture across_z = render_preview(Grid::centred(thin_z, {1, 1, 1}), test::pattern(thin_z).span());
+  const Picture across_z = render_preview(Grid::centred(thin_z, {1, 1, 1}), test::pattern(thin_z).span());
   EXPECT_EQ(across_z.rows, 300 + 8);
   EXPECT_EQ(across_z.columns, 400 + 8);
   EXPECT_EQ(render_preview(Grid::centred(flat, {1, 1, 1}), test::pattern(flat).span()).rows, 256 + 8);
@@ -82,7 +82,7 @@ TEST(Preview, IsNotBlindedByOutliers) {
   values.host()(16, 3, 16) = -1e30f;
   values.host()(16, 16, 5) = std::numeric_limits<float>::quiet_NaN();
   values.host()(3, 16, 16) = std::numeric_limits<float>::infinity();
-  const GreyPicture picture = render_preview(Grid::centred(shape, {1, 1, 1}), values.span());
+  const Picture picture = render_preview(Grid::centred(shape, {1, 1, 1}), values.span());
   EXPECT_EQ(grey(picture, 1. / 6 + 0.08, 0.25), 255);
   EXPECT_EQ(grey(picture, 1. / 6 - 0.08, 0.25), 0);
 }
