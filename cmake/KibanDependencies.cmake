@@ -17,14 +17,21 @@ foreach(module Common IOImageBase IOMeta IONRRD IONIFTI niftiio IOTIFF IOPNG)
   target_link_libraries(kiban_itk_io INTERFACE ${KIBAN_ITK_${module}})
 endforeach()
 
-# DCMTK: the data sets only, found file by file. DCMTKConfig.cmake would also ask for OpenSSL, TIFF and its own tools.
+# DCMTK: the data sets and the codecs, found file by file. DCMTKConfig.cmake would also ask for OpenSSL, TIFF and its own tools.
 find_path(KIBAN_DCMTK_INCLUDE dcmtk/dcmdata/dctk.h REQUIRED)
 add_library(kiban_dcmtk INTERFACE)
 target_include_directories(kiban_dcmtk SYSTEM INTERFACE ${KIBAN_DCMTK_INCLUDE})
-foreach(module dcmdata oflog ofstd)
+foreach(module dcmjpeg dcmjpls dcmdata oflog ofstd)
   find_library(KIBAN_DCMTK_${module} NAMES ${module} REQUIRED)
   target_link_libraries(kiban_dcmtk INTERFACE ${KIBAN_DCMTK_${module}})
 endforeach()
+
+# JPEG 2000, which DCMTK does not decode. OpenJPEGConfig.cmake would also ask for OpenJPEG's tools.
+find_path(KIBAN_OPENJPEG_INCLUDE openjpeg.h PATH_SUFFIXES openjpeg-2.5 openjpeg-2.4 openjpeg-2.3 REQUIRED)
+find_library(KIBAN_OPENJPEG NAMES openjp2 REQUIRED)
+add_library(kiban_openjpeg INTERFACE)
+target_include_directories(kiban_openjpeg SYSTEM INTERFACE ${KIBAN_OPENJPEG_INCLUDE})
+target_link_libraries(kiban_openjpeg INTERFACE ${KIBAN_OPENJPEG})
 
 # The rules of watched folders. Debian's CMake package would link its library; the headers are all of it.
 find_path(KIBAN_TOML_INCLUDE toml++/toml.h REQUIRED)

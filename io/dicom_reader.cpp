@@ -3,8 +3,11 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <system_error>
 
+#include "io/input_file.hpp"
 #include "kernels/core/error.hpp"
 
 namespace kiban::io {
@@ -20,6 +23,29 @@ std::string path_of_library() {
 }
 
 }  // namespace
+
+bool begins_as_dicom(const std::filesystem::path& file) {
+  constexpr std::int64_t preamble = 128;
+  try {
+    return read_bytes(file, preamble, 4) == "DICM";
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+std::vector<std::filesystem::path> dicom_files(const std::filesystem::path& path) {
+  std::vector<std::filesystem::path> files;
+  std::error_code failure;
+  if (!std::filesystem::is_directory(path, failure)) {
+    if (begins_as_dicom(path)) files.push_back(path);
+    return files;
+  }
+  for (std::filesystem::directory_iterator entry(path, failure), end; !failure && entry != end;
+       entry.increment(failure))
+    if (entry->is_regular_file(failure) && begins_as_dicom(entry->path())) files.push_back(entry->path());
+  std::ranges::sort(files);
+  return files;
+}
 
 const DicomReader& dicom_reader() {
   static const auto* reader = [] {

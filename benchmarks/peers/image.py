@@ -1,4 +1,4 @@
-"""Volume operations, side by side with cc3d, edt and ITK: the same arrays in the same process, repetitions interleaved,
+"""Volume operations, side by side with cc3d, edt, ITK and scikit-image: the same arrays in the same process, repetitions interleaved,
 results of ours in memory that was touched before. A result that differs from the peer's ends the run.
 
 cc3d and edt are LGPL and GPL: they are measured here, and nothing of them is in Kiban.
@@ -142,6 +142,49 @@ def resampling():
     return rows
 
 
+def grounds():
+    """A head's gradients: floats of which few are equal, and whole numbers; and the depth below which minima are noise."""
+    import kiban
+    from scipy import ndimage
+
+    head = kiban.read(DATA / "mr_t1_256.nii.gz").array
+    gradient = ndimage.gaussian_gradient_magnitude(head, 1)
+    return {"gradient, float32": (gradient, 4.0), "gradient, uint16": (numpy.round(gradient * 16).astype(numpy.uint16), 64.0)}
+
+
+def watersheds():
+    import itk
+    import kiban
+    from skimage.segmentation import watershed
+
+    rows = {}
+    for name, (ground, depth) in grounds().items():
+        markers = kiban.image.minima(ground, depth=depth, connectivity=6).array.astype(numpy.uint16)
+        ours = numpy.zeros_like(markers)
+        as_itk, markers_itk = itk.GetImageFromArray(ground), itk.GetImageFromArray(markers)
+        signed = markers.astype(numpy.int32)
+        theirs = {}
+
+        def run(threads):
+            kiban.image.watershed(ground, markers=markers, connectivity=6, labels=ours, threads=threads)
+
+        def by_itk():
+            types = (type(as_itk), type(markers_itk))
+            theirs["itk"] = itk.MorphologicalWatershedFromMarkersImageFilter[types].New(
+                Input1=as_itk, Input2=markers_itk, MarkWatershedLine=False, FullyConnected=False)
+            theirs["itk"].Update()
+
+        def by_skimage():
+            theirs["skimage"] = watershed(ground, signed)
+
+        run(THREADS)
+        took = interleaved(3, warm=False, one=lambda: run(1), two=lambda: run(THREADS), itk=by_itk, skimage=by_skimage)
+        for peer in (itk.GetArrayFromImage(theirs["itk"].GetOutput()), theirs["skimage"]):
+            require((ours == peer).mean() >= 0.99, f"watershed of {name}")
+        rows[f"watershed, {name}"] = row(ours.size, took, {"itk": 3, "skimage": 3})
+    return rows
+
+
 def row(voxels, took, bars):
     return {"mvoxels_per_s": {name: voxels / 1e6 / seconds for name, seconds in took.items()},
             "times_as_fast": {peer: took[peer] / took["two"] for peer in bars}, "bars": bars,
@@ -154,29 +197,45 @@ def grown(labels, size):
     return numpy.ascontiguousarray(labels[numpy.ix_(index, index, index)])
 
 
-def scaling(repetitions):
-    """Seconds of two threads at each size, and the exponent: slope of log seconds over log voxels."""
+def scaled(size):
+    """What is timed at each size, of the same anatomy: calls that write into memory that is there."""
     import kiban
 
+    anatomy = volumes()
+    head, brain = (grown(labels, size) for labels in anatomy.values())
+    image = kiban.image.resample(kiban.read(DATA / "mr_t1_256.nii.gz", keep_type=True), size=size).array
+    ground, depth = grounds()["gradient, uint16"]
+    ground = kiban.image.resample(ground, size=size).array
+    markers = kiban.image.minima(ground, depth=depth, connectivity=6).array
+    wide, floats, bytes_ = (numpy.zeros((size,) * 3, of) for of in (numpy.uint32, numpy.float32, numpy.uint8))
+    mask_out, label_out = numpy.zeros_like(head), numpy.zeros_like(brain)
+    with_threads = {"threads": THREADS}
+    return {
+        "components, head": lambda: kiban.image.components(head, labels=wide, **with_threads),
+        "components, brain labels": lambda: kiban.image.components(brain, labels=wide, **with_threads),
+        "distance, head": lambda: kiban.image.distance(head, labels_apart=True, distances=floats, **with_threads),
+        "distance, brain labels": lambda: kiban.image.distance(brain, labels_apart=True, distances=floats, **with_threads),
+        "resample, linear": lambda: kiban.image.resample(image, size=size, spacing_mm=0.9, resampled=bytes_, **with_threads),
+        "morphology, close 5 mm": lambda: kiban.image.morphology(head, step="close", radius_mm=5, labels=mask_out, **with_threads),
+        "grey, open 3 x 3 x 3": lambda: kiban.image.grey(image, step="open", result=bytes_, **with_threads),
+        "gaussian, 1.5": lambda: kiban.image.gaussian(image, sigma_mm=1.5, smoothed=bytes_, **with_threads),
+        "median, 3 x 3 x 3": lambda: kiban.image.median(image, smoothed=bytes_, **with_threads),
+        "reconstruct": lambda: kiban.image.reconstruct(image, depth=10, result=bytes_, **with_threads),
+        "watershed": lambda: kiban.image.watershed(ground, markers=markers, connectivity=6, labels=wide, **with_threads),
+    }
+
+
+def scaling():
+    """Seconds of two threads at each size, and the exponent: slope of log seconds over log voxels."""
     sizes = (128, 256, 384, 512, 768)
+    seconds = {}
+    for size in sizes:
+        for name, call in scaled(size).items():
+            seconds.setdefault(name, []).append(interleaved(7 if size < 384 else 2, run=call)["run"])
     rows = {}
-    for name, labels in volumes().items():
-        seconds = {"components": [], "distance": []}
-        for size in sizes:
-            larger = grown(labels, size)
-            for operation in seconds:
-                filled = numpy.zeros(larger.shape, numpy.uint32 if operation == "components" else numpy.float32)
-
-                def run():
-                    if operation == "components":
-                        kiban.image.components(larger, labels=filled, threads=THREADS)
-                    else:
-                        kiban.image.distance(larger, labels_apart=True, distances=filled, threads=THREADS)
-
-                seconds[operation].append(interleaved(3, run=run)["run"])
-        for operation, of in seconds.items():
-            slope = numpy.polyfit(numpy.log([float(size) ** 3 for size in sizes]), numpy.log(of), 1)[0]
-            rows[f"{operation}, {name}"] = {"sizes": sizes, "seconds": of, "exponent": float(slope)}
+    for name, of in seconds.items():
+        slope = numpy.polyfit(numpy.log([float(size) ** 3 for size in sizes]), numpy.log(of), 1)[0]
+        rows[name] = {"sizes": sizes, "seconds": of, "exponent": float(slope)}
     return rows
 
 
@@ -251,8 +310,8 @@ def processor():
 
 
 def show(measured):
-    for rows in (measured["components"], measured["distance"], measured["resample"]):
-        for what, of in rows.items():
+    for part in ("components", "distance", "resample", "watershed"):
+        for what, of in measured[part].items():
             peers = ", ".join(f"{of['times_as_fast'][peer]:.2f} times {peer} (bar {bar})" for peer, bar in of["bars"].items())
             print(f"{what}: {peers}; {of['mvoxels_per_s']['two']:.0f} Mvoxel/s, two threads {of['two_threads']:.2f} times one")
     for what, of in measured["scaling"].items():
@@ -279,8 +338,7 @@ def main():
                 "load": os.getloadavg(),
                 "peers": {peer: importlib.metadata.version(peer) for peer in ("connected-components-3d", "edt", "itk-core", "scipy", "scikit-image")},
                 "components": components(options.repetitions), "distance": distances(options.repetitions),
-                "resample": resampling(),
-                "scaling": scaling(options.repetitions), "near_the_limit": near_the_limit(options.repetitions),
+                "resample": resampling(), "watershed": watersheds(), "scaling": scaling(), "near_the_limit": near_the_limit(options.repetitions),
                 "memory": memory()}
     show(measured)
     if options.results:

@@ -130,10 +130,12 @@ class SegmentWork : public Work {
 };
 
 constexpr const char* kInput =
-    "The image is a CT in HU, with its place in the patient (LPS, as files of every format give it); its axes may run in "
+    "The image is a CT in HU, with its place in the patient (LPS, as files of every format give it); its axes may run "
+    "in "
     "any order and sense, or be oblique by less than some 20 degrees. What is not a number counts as air.";
 constexpr const char* kOutput =
-    "Where there is nothing to find the map is empty, and the report says why (why_empty). The preview shows the labels "
+    "Where there is nothing to find the map is empty, and the report says why (why_empty). The preview shows the "
+    "labels "
     "over the image in three slices. Research use, not for diagnosis.";
 
 Operation segmentation(const std::string& labels, Segmentation segmentation) {
@@ -154,8 +156,9 @@ Operation segmentation(const std::string& labels, Segmentation segmentation) {
 
 Operation segment_body() {
   Operation operation = segmentation(
-      "1 the patient", {{"body"}, [](Stream& stream, const ConstVoxelSpan& hu, const Vec3& spacing_mm,
-                                     Span<std::uint8_t, 3> labels) -> std::string {
+      "1 the patient", {{"body"},
+                        [](Stream& stream, const ConstVoxelSpan& hu, const Vec3& spacing_mm,
+                           Span<std::uint8_t, 3> labels) -> std::string {
                           segment::body(stream, hu, spacing_mm, labels);
                           const bool is_empty = image::label_statistics(stream, ConstVoxelSpan(labels)).empty();
                           return is_empty ? "there is no tissue above -400 HU that holds a ball of 10 mm" : "";
@@ -163,28 +166,32 @@ Operation segment_body() {
   operation.name = "segment.body";
   operation.summary = "The patient in a CT, without table and clothing";
   operation.notes = {
-      "Tissue above -400 HU that holds a ball of 10 mm radius, opened by a ball of 4 mm, with all that it encloses in an "
+      "Tissue above -400 HU that holds a ball of 10 mm radius, opened by a ball of 4 mm, with all that it encloses in "
+      "an "
       "axial slice: lungs and bowel gas too.",
       kInput,
-      "It fails where a table touches the skin over an area, on parts thinner than 8 mm (ears, fingers), takes air that "
+      "It fails where a table touches the skin over an area, on parts thinner than 8 mm (ears, fingers), takes air "
+      "that "
       "an arm and the trunk enclose for the patient's, and mattresses and blankets denser than -400 HU.",
       kOutput};
   return operation;
 }
 
 Operation segment_lungs() {
-  Operation operation = segmentation(
-      "1 left lung, 2 right lung, 3 trachea and main bronchi",
-      {{"left lung", "right lung", "trachea and main bronchi"},
-       [](Stream& stream, const ConstVoxelSpan& hu, const Vec3& spacing_mm, Span<std::uint8_t, 3> labels) {
-         return segment::lungs(stream, hu, spacing_mm, labels);
-       }});
+  Operation operation =
+      segmentation("1 left lung, 2 right lung, 3 trachea and main bronchi",
+                   {{"left lung", "right lung", "trachea and main bronchi"},
+                    [](Stream& stream, const ConstVoxelSpan& hu, const Vec3& spacing_mm, Span<std::uint8_t, 3> labels) {
+                      return segment::lungs(stream, hu, spacing_mm, labels);
+                    }});
   operation.name = "segment.lungs";
   operation.summary = "Left lung, right lung, and trachea with main bronchi in a CT";
   operation.notes = {
-      "Air below -400 HU in the patient (as segment.body finds it), in pieces of 20 mL and more of which at most 35 % lie "
+      "Air below -400 HU in the patient (as segment.body finds it), in pieces of 20 mL and more of which at most 35 % "
+      "lie "
       "below -940 HU: that is gas, as in bowel and stomach. Airways: the largest upright tube below -920 HU near the "
-      "middle, above the middle of the lungs, and wider than 4 mm, which lobar bronchi may be. Lungs are closed over vessels by a ball of 5 mm, and "
+      "middle, above the middle of the lungs, and wider than 4 mm, which lobar bronchi may be. Lungs are closed over "
+      "vessels by a ball of 5 mm, and "
       "parted where they are narrowest if they are one piece.",
       kInput,
       "It fails in emphysema of more than a third of a lung (taken for gas), leaves out consolidated or collapsed lung "

@@ -14,19 +14,14 @@
 #include <type_traits>
 
 #include "io/dicom/guarded_stream.hpp"
+#include "io/dicom/parts.hpp"
 #include "io/dicom_reader.hpp"
 #include "io/input_file.hpp"
 
 namespace kiban::io {
-namespace {
 
 namespace fs = std::filesystem;
 
-constexpr DicomTag kCharacterSet{0x0008, 0x0005}, kPixelGroup{0x7fe0, 0x0000};
-constexpr offile_off_t kMostBytes = 1 << 20;
-constexpr Uint32 kLongestValue = 1024;
-
-/// DCMTK writes warnings about a file, with its values, to standard error.
 void silence() {
   static const bool done = [] {
     OFLog::configure(OFLogger::OFF_LOG_LEVEL);
@@ -34,6 +29,12 @@ void silence() {
   }();
   static_cast<void>(done);
 }
+
+namespace {
+
+constexpr DicomTag kCharacterSet{0x0008, 0x0005}, kPixelGroup{0x7fe0, 0x0000};
+constexpr offile_off_t kMostBytes = 1 << 20;
+constexpr Uint32 kLongestValue = 1024;
 
 DcmTagKey key_of(DicomTag tag) { return {tag.group, tag.element}; }
 
@@ -67,11 +68,6 @@ DicomTag tag(std::string_view name) {
   }
   if (found >= kPixelGroup) refuse("lies behind the pixel data's beginning, which is not read; name one before it");
   return found;
-}
-
-bool begins_as_part_10(const fs::path& path) {
-  constexpr std::int64_t preamble = 128;
-  return read_bytes(path, preamble, 4) == "DICM";
 }
 
 /// Texts of a data set as UTF-8, where they can be made that, else as they are.
@@ -129,10 +125,12 @@ void add_values(DcmItem& item, bool meta, const std::vector<DicomTag>& tags, Dic
   }
 }
 
-std::optional<DicomValues> values(const fs::path& path, const std::vector<DicomTag>& tags) {
+}  // namespace
+
+std::optional<DicomValues> dicom_values(const fs::path& path, const std::vector<DicomTag>& tags) {
   silence();
   const std::int64_t size = input_file_size(path);
-  if (size < 132 || !begins_as_part_10(path)) return std::nullopt;
+  if (size < 132 || !begins_as_dicom(path)) return std::nullopt;
   DicomTag last = kCharacterSet;
   for (const DicomTag& wanted : tags) last = std::max(last, wanted);
   const DcmTagKey stop = last.element == 0xffff ? DcmTagKey(static_cast<Uint16>(last.group + 1), 0)
@@ -153,7 +151,7 @@ std::optional<DicomValues> values(const fs::path& path, const std::vector<DicomT
   return found;
 }
 
-}  // namespace
 }  // namespace kiban::io
 
-extern "C" const kiban::io::DicomReader kiban_dicom_reader{&kiban::io::tag, &kiban::io::values};
+extern "C" const kiban::io::DicomReader kiban_dicom_reader{&kiban::io::tag, &kiban::io::dicom_values,
+                                                           &kiban::io::dicom_series, &kiban::io::read_dicom_slices};

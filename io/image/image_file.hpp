@@ -14,7 +14,8 @@ namespace kiban::io {
 
 /// Reads volumes and projection stacks: MetaImage (.mha, .mhd), NRRD (.nrrd, .nhdr), NIfTI (.nii, .nii.gz), TIFF (.tif,
 /// .tiff: the pages of one file, or one file a slice: a folder, or a pattern as `scan/projection_*.tif`, in natural
-/// order). A 2-D image is a stack of one. Positions are DICOM's (LPS), whatever the format stores. Not thread-safe.
+/// order), DICOM (a folder of one series' slices, or one of them). A 2-D image is a stack of one. Positions are DICOM's
+/// (LPS), whatever the format stores. Not thread-safe.
 class ImageReader {
  public:
   enum class Dimensions { volume, volumes };  ///< at most three axes, or a fourth along which volumes follow each other

@@ -1,13 +1,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "io/dicom_reader.hpp"
 #include "io/image/gzip.hpp"
 #include "io/image/image_file.hpp"
 #include "io/image/image_format.hpp"
@@ -64,6 +67,21 @@ void require_one_value_a_pixel(const std::filesystem::path& path, const itk::Ima
   if (io.GetNumberOfDimensions() < 2 || io.GetNumberOfDimensions() > most)
     refuse_image(path, fmt::format("has {} dimensions, and 2 to {} can be read here; extract one volume",
                                    io.GetNumberOfDimensions(), most));
+}
+
+std::string range_of(VoxelType type) {
+  return with_voxel_type(type, []<class T>() {
+    return fmt::format("{:.0f} to {:.0f}", double{std::numeric_limits<T>::lowest()},
+                       double{std::numeric_limits<T>::max()});
+  });
+}
+
+// `at`: slice, row, column of pixel `bad`, which is no number of `wanted`.
+[[noreturn]] void refuse_pixel(const std::filesystem::path& path, Component component, const void* pixels,
+                               std::int64_t bad, const std::array<std::int64_t, 3>& at, VoxelType wanted) {
+  throw input_error(path, fmt::format("slice {}, row {}, column {} (counting from 0) holds {}, and whole numbers from "
+                                      "{} are wanted; correct the file, or name another",
+                                      at[0], at[1], at[2], pixel_text(component, pixels, bad), range_of(wanted)));
 }
 
 // One file that was checked, and its ImageIO with the header read.
@@ -136,18 +154,7 @@ struct OpenFile {
     const std::int64_t bad = convert_pixels(component, pixels, to.size(), to.type(), to.data());
     if (bad < 0) return;
     const std::int64_t columns = grid.shape[2], slice = grid.shape[1] * columns;
-    throw input_error(
-        path, fmt::format("slice {}, row {}, column {} (counting from 0) holds {}, and whole numbers from "
-                          "{} are wanted; correct the file, or name another",
-                          begin + bad / slice, bad % slice / columns, bad % columns, pixel_text(component, pixels, bad),
-                          range_of(to.type())));
-  }
-
-  static std::string range_of(VoxelType type) {
-    return with_voxel_type(type, []<class T>() {
-      return fmt::format("{:.0f} to {:.0f}", double{std::numeric_limits<T>::lowest()},
-                         double{std::numeric_limits<T>::max()});
-    });
+    refuse_pixel(path, component, pixels, bad, {begin + bad / slice, bad % slice / columns, bad % columns}, to.type());
   }
 
   void read_raw(std::int64_t begin, std::int64_t end, void* to) const {
@@ -161,7 +168,12 @@ struct OpenFile {
 
 struct ImageReader::State {
   State(const std::filesystem::path& name, unsigned most_dimensions) : path(name) {
-    if (names_tiff_series(name)) {
+    if (const std::vector<std::filesystem::path> images = dicom_files(name); !images.empty()) {
+      dicom = dicom_reader().series(name, images);
+      grid = dicom->grid;
+      pixel_type = itk::ImageIOBase::GetComponentTypeAsString(component_of(dicom->type));
+      voxel_type = dicom->type;
+    } else if (names_tiff_series(name)) {
       series = tiff_series(name);
       check_series();
     } else {
@@ -177,7 +189,9 @@ struct ImageReader::State {
   Shape<3> shape() const { return file ? file->shape() : grid.shape; }
 
   void read(std::int64_t begin, const VoxelSpan& to) {
-    if (!file) {
+    if (dicom) {
+      read_dicom(begin, to);
+    } else if (!file) {
       for (std::int64_t at = 0; at < to.extent(0); ++at)
         slice_file(static_cast<std::size_t>(begin + at)).read(0, to.slice(at, at + 1));
     } else if (streams() || (whole.size() == 0 && to.extent(0) == shape()[0])) {
@@ -194,9 +208,25 @@ struct ImageReader::State {
   std::string pixel_type;
   VoxelType voxel_type = VoxelType::float32;
   std::unique_ptr<OpenFile> file;  // none for a series: a process may not hold a thousand files open
+  std::optional<DicomSeries> dicom;
   std::vector<std::filesystem::path> series;
 
  private:
+  // A slice at a time where the type is another: integers are checked as those of other formats.
+  void read_dicom(std::int64_t begin, const VoxelSpan& to) const {
+    if (to.type() == dicom->type) return dicom_reader().read(*dicom, begin, to);
+    VoxelArray slice(dicom->type, {1, grid.shape[1], grid.shape[2]});
+    for (std::int64_t at = 0; at < to.extent(0); ++at) {
+      dicom_reader().read(*dicom, begin + at, slice.span());
+      const Component component = component_of(dicom->type);
+      const std::int64_t bad =
+          convert_pixels(component, slice.span().data(), slice.size(), to.type(), to.slice(at, at + 1).data());
+      if (bad >= 0)
+        refuse_pixel(dicom->slices[static_cast<std::size_t>(begin + at)].file, component, slice.span().data(), bad,
+                     {0, bad / grid.shape[2], bad % grid.shape[2]}, to.type());
+    }
+  }
+
   void check_series() {
     for (std::size_t slice = 0; slice < series.size(); ++slice) {
       const OpenFile open(series[slice]);

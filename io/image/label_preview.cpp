@@ -96,8 +96,8 @@ void draw(const Slices& slices, const Plane& plane, const GreyRange& range, std:
                                           (row + 1 < rows && slices.labels[place(row + 1, column)] != label) ||
                                           (column + 1 < columns && slices.labels[place(row, column + 1)] != label));
       const double weight = label == 0 ? 0 : is_edge ? 1 : opacity;
-      std::uint8_t* const pixel = &picture.pixels[static_cast<std::size_t>(
-          3 * ((top + row) * picture.columns + left + column))];
+      std::uint8_t* const pixel =
+          &picture.pixels[static_cast<std::size_t>(3 * ((top + row) * picture.columns + left + column))];
       for (std::size_t c = 0; c < 3; ++c) {
         const double colour = label == 0 ? 0 : palette[(label - 1U) % std::size(palette)][c];
         pixel[c] = static_cast<std::uint8_t>(std::lround((1 - weight) * 255 * share + weight * colour));

@@ -76,7 +76,8 @@ class Lungs {
       is_lung.push_back(piece.mean <= kMostGas ? 1 : 0);
     const auto pieces = std::ranges::count(is_lung, 1U);
     if (pieces == 0)
-      return "all air in the patient is gas, more than 35 % of it below -940 HU, as in bowel and stomach: the lungs lie "
+      return "all air in the patient is gas, more than 35 % of it below -940 HU, as in bowel and stomach: the lungs "
+             "lie "
              "outside of the volume, or are emphysematous throughout";
     repaint(stream_, labels_, is_lung);
     return "";

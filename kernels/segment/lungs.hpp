@@ -9,10 +9,10 @@ namespace kiban::segment {
 
 enum LungLabel : std::uint8_t { kLeftLung = 1, kRightLung = 2, kAirways = 3 };
 
-/// The lungs in a CT: air below -400 HU in the patient, in pieces of 20 mL and more of which at most 35 % are gas (below
-/// -940 HU), which parts them from bowel and stomach; without the airways, closed over vessels by a ball of 5 mm, parted
-/// into left and right. Trachea and main bronchi: the largest upright tube of gas (below -920 HU, wider than 4 mm) near
-/// the middle, and above the middle of the lungs; with lobar bronchi as far as they are so wide.
+/// The lungs in a CT: air below -400 HU in the patient, in pieces of 20 mL and more of which at most 35 % are gas
+/// (below -940 HU), which parts them from bowel and stomach; without the airways, closed over vessels by a ball of 5
+/// mm, parted into left and right. Trachea and main bronchi: the largest upright tube of gas (below -920 HU, wider than
+/// 4 mm) near the middle, and above the middle of the lungs; with lobar bronchi as far as they are so wide.
 ///   hu, spacing_mm     as `body` has them
 ///   labels [z,y,x]     1 left, 2 right, 3 trachea and main bronchi; all voxels are written
 /// Returns why there are none, or nothing where there are.

@@ -34,9 +34,7 @@ struct Scene {
           label(z, y, x) = static_cast<std::uint8_t>(is_labelled && inside ? 1 + (x >= 23) : 0);
         }
   }
-  Picture picture() const {
-    return render_labels({1, 1, 2}, values.span(), labels.span(), {-1000.0F, 400.0F});
-  }
+  Picture picture() const { return render_labels({1, 1, 2}, values.span(), labels.span(), {-1000.0F, 400.0F}); }
 };
 
 TEST(LabelPreview, ShowsThreeSlicesAsRadiologistsSeeThem) {
@@ -64,10 +62,10 @@ TEST(LabelPreview, LaysColoursOverTheImageFullAtTheirEdges) {
       for (std::int64_t column = 0; column < picture.columns; ++column) count += pixel(picture, row, column) == wanted;
     return count;
   };
-  EXPECT_GT(has({230, 159, 0}), 100);        // the edge of 1
-  EXPECT_GT(has({86, 180, 233}), 100);       // of 2
-  EXPECT_GT(has({92, 64, 0}), 100);          // 1 over air
-  EXPECT_GT(has({187, 225, 246}), 100);      // 2 over bone
+  EXPECT_GT(has({230, 159, 0}), 100);    // the edge of 1
+  EXPECT_GT(has({86, 180, 233}), 100);   // of 2
+  EXPECT_GT(has({92, 64, 0}), 100);      // 1 over air
+  EXPECT_GT(has({187, 225, 246}), 100);  // 2 over bone
   EXPECT_EQ(pixel(picture, 132 + 32, 4 + 96), (Colour{187, 225, 246}));
 }
 

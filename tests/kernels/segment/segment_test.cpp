@@ -35,9 +35,7 @@ struct Phantom {
     const double r = std::hypot((p.x - side * 80) / 60, p.y / 75, (p.z + 10) / 75);
     return (r <= 1 || (in_bridge && p.x * side > 0)) && !in_trachea(p);
   }
-  bool in_trachea(const Point& p) const {
-    return has_trachea && p.z >= 10 && in_ellipse(p.x, p.y, 0, 20, 9, 9);
-  }
+  bool in_trachea(const Point& p) const { return has_trachea && p.z >= 10 && in_ellipse(p.x, p.y, 0, 20, 9, 9); }
   static bool in_stomach(const Point& p) { return std::hypot((p.x - 70) / 30, (p.y + 50) / 25, (p.z + 95) / 14) <= 1; }
 
   double hu(const Point& p) const {
@@ -48,8 +46,8 @@ struct Phantom {
     }
     if (in_arm(p)) return in_ellipse(std::abs(p.x), p.y, 225, 10, 12, 12) ? 700 : 20;
     if (in_ellipse(p.x, p.y, 0, 0, 180, 120) && !in_ellipse(p.x, p.y, 0, 0, 177, 117)) return -150;  // clothing
-    if (p.y >= 135 && p.y <= 138) return 100;                                                        // the table's shell
-    if (p.y > 138 && p.y < 160) return -960;                                                         // and its foam
+    if (p.y >= 135 && p.y <= 138) return 100;  // the table's shell
+    if (p.y > 138 && p.y < 160) return -960;   // and its foam
     if (p.y >= 160 && p.y <= 163) return 100;
     return -1000;
   }
@@ -169,8 +167,8 @@ TEST_P(SegmentTest, EveryDeviceFindsTheSame) {
 TEST_P(SegmentTest, SmallAndOddVolumesAreAnswered) {
   for (const Shape<3>& shape : {Shape<3>{0, 4, 4}, {1, 1, 1}, {1, 5, 7}, {3, 1, 40}})
     for (const double value : {-1000.0, 50.0, static_cast<double>(NAN)}) {
-      const VoxelArray image =
-          there(VoxelType::float32, std::vector<double>(static_cast<std::size_t>(element_count<3>(shape)), value), shape);
+      const VoxelArray image = there(
+          VoxelType::float32, std::vector<double>(static_cast<std::size_t>(element_count<3>(shape)), value), shape);
       Array<std::uint8_t, 3> labels(shape, GetParam());
       body(stream_, image.span(), {1, 2, 3}, labels.span());
       EXPECT_NE(lungs(stream_, image.span(), {1, 2, 3}, labels.span()), "");
