@@ -68,8 +68,8 @@ std::vector<std::int32_t> decode_jpeg_2000(const std::filesystem::path& file, st
   opj_dparameters_t parameters;
   opj_set_default_decoder_parameters(&parameters);
   opj_image_t* opened = nullptr;
-  const bool has_header = opj_setup_decoder(codec.get(), &parameters) &&
-                          opj_read_header(source.get(), codec.get(), &opened);
+  const bool has_header =
+      opj_setup_decoder(codec.get(), &parameters) && opj_read_header(source.get(), codec.get(), &opened);
   const std::unique_ptr<opj_image_t, decltype(&opj_image_destroy)> image(opened, &opj_image_destroy);
   if (!has_header || !image) refuse("is broken");
   // Before anything is taken for its pixels: they are as many as the image's header says.

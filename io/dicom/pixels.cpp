@@ -36,8 +36,9 @@ int whole_number(const fs::path& file, const DicomValues& values, DicomTag tag, 
   int number = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (failure != std::errc() || end != text.data() + text.size() || number < least || number > most)
-    throw input_error(file, text.empty() ? fmt::format("has no {}; send it again", what)
-                                         : fmt::format("its {} is {}, and {} to {} can be read", what, text, least, most));
+    throw input_error(file, text.empty()
+                                ? fmt::format("has no {}; send it again", what)
+                                : fmt::format("its {} is {}, and {} to {} can be read", what, text, least, most));
   return number;
 }
 
@@ -69,11 +70,13 @@ std::vector<std::int32_t> jpeg_2000_frame(const fs::path& file, DcmPixelData& pi
 
 std::vector<std::int32_t> plain_frame(const fs::path& file, DcmDataset& dataset, const PixelFormat& format) {
   const auto voxels = static_cast<std::size_t>(format.rows * format.columns);
-  std::vector<std::int32_t> numbers(voxels);
+  std::vector<std::int32_t> numbers;
   unsigned long count = 0;
+  // Before memory is taken for what the header promises.
   const auto require = [&](OFCondition found, const void* data, unsigned long numbers_there) {
     if (found.bad() || !data || numbers_there < voxels)
       throw input_error(file, fmt::format("ends after {} of {} pixels; send it again", numbers_there, voxels));
+    numbers.resize(voxels);
   };
   if (format.bits_allocated == 8) {
     // Pixels of 8 bits are OW in a file without explicit VRs: two to a word.
@@ -108,7 +111,8 @@ void take_bits(const PixelFormat& format, std::vector<std::int32_t>& numbers) {
 }
 
 std::vector<std::int32_t> stored_numbers(const fs::path& file, PixelFormat& format) {
-  GuardedStream stream(file, static_cast<offile_off_t>(input_file_size(file)));
+  // DCMTK looks at the beginning twice and more.
+  GuardedStream stream(file, static_cast<offile_off_t>(input_file_size(file)) + (1 << 20));
   DcmFileFormat image;
   image.setReadMode(ERM_fileOnly);
   image.transferInit();
@@ -121,6 +125,11 @@ std::vector<std::int32_t> stored_numbers(const fs::path& file, PixelFormat& form
   DcmElement* element = nullptr;
   if (dataset.findAndGetElement(DCM_PixelData, element).bad() || !element)
     throw input_error(file, "has no pixels; send it again");
+  // Before a decoder takes memory for what the header promises: an image of one value takes a byte for some thousand
+  // pixels.
+  constexpr std::int64_t most_pixels_a_byte = 20000;
+  if (format.rows * format.columns / most_pixels_a_byte > input_file_size(file))
+    throw input_error(file, fmt::format("is too short for {} x {} pixels; send it again", format.columns, format.rows));
   const E_TransferSyntax syntax = dataset.getOriginalXfer();
   auto* const pixels = dynamic_cast<DcmPixelData*>(element);
   if (syntax == EXS_JPEG2000LosslessOnly || syntax == EXS_JPEG2000) {

@@ -20,16 +20,16 @@ constexpr DicomTag thickness{0x0018, 0x0050}, between_slices{0x0018, 0x0088}, se
     position{0x0020, 0x0032}, orientation{0x0020, 0x0037}, pixel_spacing{0x0028, 0x0030}, intercept{0x0028, 0x1052},
     slope{0x0028, 0x1053}, tilt{0x0018, 0x1120}, rows{0x0028, 0x0010};
 
-/// Positions that differ by less are one; steps may differ by so much of the usual one, and by the rounding of positions
-/// that scanners write; lines may be so far from right angles.
+/// Positions that differ by less are one; steps may differ by so much of the usual one, and by the rounding of
+/// positions that scanners write; lines may be so far from right angles.
 constexpr double same_mm = 1e-3, step_tolerance = 0.02, rounding_mm = 0.02, angle_tolerance = 1e-3;
 
 struct Slice {
   fs::path file;
   DicomValues values;
   PixelFormat format;
-  Vec3 at{}, across{}, down{};  ///< position; unit vectors along a row, and along a column
-  std::array<double, 2> spacing{};  ///< mm between rows, and between columns
+  Vec3 at{}, across{}, down{};                 ///< position; unit vectors along a row, and along a column
+  std::array<double, 2> spacing{};             ///< mm between rows, and between columns
   double slope = 1, intercept = 0, place = 0;  ///< place: along the normal
 };
 
@@ -56,8 +56,9 @@ std::vector<double> numbers_of(const Slice& slice, DicomTag tag, std::size_t cou
   }
   if (numbers.size() != count)
     throw input_error(slice.file,
-                      text.empty() ? fmt::format("has no {}, so that its place is unknown; send images that have it", what)
-                                   : fmt::format("its {} is {}, and {} numbers are wanted", what, text, count));
+                      text.empty()
+                          ? fmt::format("has no {}, so that its place is unknown; send images that have it", what)
+                          : fmt::format("its {} is {}, and {} numbers are wanted", what, text, count));
   return numbers;
 }
 
@@ -79,8 +80,8 @@ void place(Slice& slice) {
 
 std::vector<Slice> images_of(const std::vector<fs::path>& files) {
   std::vector<DicomTag> tags = pixel_tags();
-  tags.insert(tags.end(), {thickness, between_slices, series_uid, position, orientation, pixel_spacing, intercept, slope,
-                           tilt});
+  tags.insert(tags.end(),
+              {thickness, between_slices, series_uid, position, orientation, pixel_spacing, intercept, slope, tilt});
   std::vector<Slice> images;
   for (const fs::path& file : files) {
     std::optional<DicomValues> values = dicom_values(file, tags);
@@ -146,10 +147,10 @@ double step_between(const fs::path& path, const std::vector<Slice>& slices, cons
     if (norm(aside) > std::max(0.1, step_tolerance * (slices[k].place - slices[0].place))) {
       const double degrees = std::atan2(norm(aside), slices[k].place - slices[0].place) * 180 / M_PI;
       const std::string declared = text_of(slices[k], tilt);
-      throw input_error(path, fmt::format("its slices are sheared by {:.1f} degrees, as with a tilted gantry{}; resample "
-                                          "them to a grid at right angles",
-                                          degrees,
-                                          declared.empty() ? "" : " (GantryDetectorTilt " + declared + ")"));
+      throw input_error(path,
+                        fmt::format("its slices are sheared by {:.1f} degrees, as with a tilted gantry{}; resample "
+                                    "them to a grid at right angles",
+                                    degrees, declared.empty() ? "" : " (GantryDetectorTilt " + declared + ")"));
     }
   }
   for (std::size_t k = 1; k < slices.size(); ++k)

@@ -105,3 +105,35 @@ def test_what_is_no_chest_has_no_lungs():
     nothing = kiban.Volume(numpy.full((4, 5, 6), numpy.nan, numpy.float32), 1.0)
     assert not kiban.segment.lungs(nothing).labels.array.any() and not kiban.segment.body(nothing).labels.array.any()
     assert not kiban.segment.lungs(numpy.full((1, 1, 1), -1000, numpy.int16)).labels.array.any()
+
+
+def test_a_dicom_series_of_an_abdomen_has_a_body_with_arms_and_no_lungs():
+    path = DATA / "ct_dicom_series"
+    if not path.exists():
+        pytest.skip(f"{path} is missing")
+    labels, report = kiban.segment.lungs(path)
+    assert labels.array.shape == (20, 512, 512) and not labels.array.any()
+    assert "no air in the patient of 20 mL or more" in report["why_empty"]
+    body, report = kiban.segment.body(path)
+    parts = ndimage.label(body.array)[1]
+    assert parts == 3 and 3000 < report["labels"][0]["volume_ml"] < 3600  # trunk and arms
+    organs = kiban.read(DATA / "ct_dicom_series_totalseg.nii.gz", labels=True)
+    same = kiban.image.resample(organs, like=body, interpolation="nearest").array
+    assert same.any() and (body.array[same != 0] == 1).mean() > 0.999
+
+
+def test_a_dicom_series_is_read_as_simpleitk_reads_it():
+    simpleitk = pytest.importorskip("SimpleITK")
+    path = DATA / "ct_dicom_series"
+    if not path.exists():
+        pytest.skip(f"{path} is missing")
+    reader = simpleitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(path)))
+    truth = reader.Execute()
+    found = kiban.read(path, keep_type=True)
+    assert found.array.dtype == numpy.int16 and (found.array == simpleitk.GetArrayFromImage(truth)).all()
+    assert numpy.allclose(found.spacing_mm, truth.GetSpacing(), atol=1e-4)
+    assert numpy.allclose(found.origin_mm, truth.GetOrigin(), atol=1e-4)
+    assert numpy.allclose(numpy.ravel(found.direction), truth.GetDirection(), atol=1e-6)
+    one = kiban.read(sorted(path.iterdir())[0])
+    assert one.array.shape == (1, 512, 512)

@@ -27,6 +27,7 @@
 #include "kernels/core/error.hpp"
 #include "tests/io/dicom/part_10.hpp"
 #include "tests/support/genome_files.hpp"
+#include "tests/support/process.hpp"
 
 namespace {
 
@@ -116,6 +117,60 @@ std::string dicom_seed() {
                  element(8, 0x1140, "SQ", item + little(0xe0ddfffe, 4) + little(0, 4), 0xffffffff) +
                  element(9, 0x1000, "UN", std::string(2000, 'u')) + element(0x18, 0x15, "CS", "HEAD") +
                  element(0x28, 0x10, "US", little(512, 2)) + element(0x7fe0, 0x10, "OW", std::string(64, '\7')));
+}
+
+/// An image with a place, 16 x 16 pixels of 12 bits.
+std::string dicom_image() {
+  using namespace kiban::test;
+  const auto number = [](std::uint16_t tag, std::uint64_t value) { return element(0x28, tag, "US", little(value, 2)); };
+  std::string pixels;
+  for (std::uint64_t i = 0; i < 256; ++i) pixels += little(i * i % 4096, 2);
+  return part_10(element(8, 0x16, "UI", "1.2.840.10008.5.1.4.1.1.2") + element(8, 0x18, "UI", "1.2.3.4") +
+                 element(0x18, 0x50, "DS", "2.5") + element(0x20, 0xe, "UI", "1.2.3") +
+                 element(0x20, 0x32, "DS", "1\\2\\3") + element(0x20, 0x37, "DS", "1\\0\\0\\0\\1\\0") + number(2, 1) +
+                 element(0x28, 4, "CS", "MONOCHROME2") + number(0x10, 16) + number(0x11, 16) +
+                 element(0x28, 0x30, "DS", "0.5\\0.5") + number(0x100, 16) + number(0x101, 12) + number(0x102, 11) +
+                 number(0x103, 0) + element(0x28, 0x1052, "DS", "-1024") + element(0x28, 0x1053, "DS", "1") +
+                 element(0x7fe0, 0x10, "OW", pixels));
+}
+
+/// The same in the transfer syntaxes that DCMTK's tools write.
+void add_dicom_images(const fs::path& folder, std::vector<Kind>& kinds) {
+  const fs::path plain = folder / "plain.dcm", encoded = folder / "encoded.dcm";
+  std::ofstream(plain, std::ios::binary) << dicom_image();
+  const auto read = [](const fs::path& path) { kiban::io::read_volume(path); };
+  kinds.push_back({"image.dcm", dicom_image(), read});
+  for (const char* encoder : {"dcmcjpeg", "dcmcrle", "dcmcjpls"}) {
+    const kiban::test::Finished finished = kiban::test::run({encoder, "-q", plain, encoded});
+    if (finished.status != 0) throw std::runtime_error(std::string(encoder) + " (Debian's dcmtk): " + finished.err);
+    kinds.push_back({std::string(encoder) + ".dcm", content_of(encoded), read});
+  }
+}
+
+/// Logits: volumes that follow each other along a fourth axis.
+void read_volumes(const fs::path& path) {
+  kiban::io::ImageReader reader(path, kiban::io::ImageReader::Dimensions::volumes);
+  if (kiban::element_count<3>(reader.grid().shape) * reader.volumes() <= 1 << 24)
+    kiban::io::read_voxels(reader, kiban::VoxelType::float32);
+}
+
+void add_volumes(const fs::path& folder, std::vector<Kind>& kinds) {
+  // A NIfTI of four slices, said to be two volumes of two: extents are 16-bit numbers from byte 40 on.
+  Array<float, 3> slices({4, 6, 7});
+  std::fill_n(slices.host().data, slices.size(), 1.0F);
+  kiban::io::write_image(folder / "volumes.nii", kiban::Grid{slices.shape()}, slices.span());
+  std::string nifti = content_of(folder / "volumes.nii");
+  nifti[40] = 4;
+  nifti[46] = nifti[48] = 2;
+  kinds.push_back({"volumes.nii", nifti, &read_volumes});
+  std::string values;
+  for (int i = 0; i < 3 * 4 * 5 * 2; ++i) values.append("\0\0\x80\x3f", 4);
+  kinds.push_back({"volumes.mha",
+                   "ObjectType = Image\nNDims = 4\nBinaryData = True\nBinaryDataByteOrderMSB = "
+                   "False\nCompressedData = False\nDimSize = 5 4 3 2\nElementType = MET_FLOAT\nElementDataFile = "
+                   "LOCAL\n" +
+                       values,
+                   &read_volumes});
 }
 
 bool is_in_blocks(const fs::path& path) {
@@ -267,6 +322,8 @@ std::vector<Kind> kinds(const fs::path& folder) {
                      reader.values(path, {reader.tag("Modality"), reader.tag("BodyPartExamined"), reader.tag("Rows"),
                                           reader.tag("TransferSyntaxUID")});
                    }});
+  add_dicom_images(folder, kinds);
+  add_volumes(folder, kinds);
   add_genomes(folder, kinds);
   kinds.push_back({"pairs.txt",
                    "2 2\nACGTN IIII! NNNN! NNNN! ++++!\nTT 55 KK KK +5\nACGTTACG\nTTT\n\n1 1\nA ! ~ ~ ~\nA\n",
