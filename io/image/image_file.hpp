@@ -12,10 +12,10 @@
 
 namespace kiban::io {
 
-/// Reads volumes and projection stacks: MetaImage (.mha, .mhd), NRRD (.nrrd, .nhdr), NIfTI (.nii, .nii.gz), TIFF (.tif,
-/// .tiff: the pages of one file, or one file a slice: a folder, or a pattern as `scan/projection_*.tif`, in natural
-/// order), DICOM (a folder of one series' slices, or one of them). A 2-D image is a stack of one. Positions are DICOM's
-/// (LPS), whatever the format stores. Not thread-safe.
+/// Reads volumes and projection stacks: MetaImage (.mha, .mhd), NRRD (.nrrd, .nhdr), NIfTI (.nii, .nii.gz), HDF5 as ITK
+/// writes it (.h5, .hdf5), TIFF (.tif, .tiff: the pages of one file, or one file a slice: a folder, or a pattern as
+/// `scan/projection_*.tif`, in natural order), DICOM (a folder of one series' slices, or one of them). A 2-D image is a
+/// stack of one. Positions are DICOM's (LPS), whatever the format stores. Not thread-safe.
 class ImageReader {
  public:
   enum class Dimensions { volume, volumes };  ///< at most three axes, or a fourth along which volumes follow each other
@@ -62,8 +62,9 @@ Volume read_volume(const std::filesystem::path& path);
 /// as they are whole.
 VoxelType label_type(const ImageReader& reader);
 
-/// Writes slices to .mha, .nrrd, .nii, .nii.gz, .tif or .tiff. An .mha is uncompressed and streamed; other formats are
-/// collected in memory. TIFF keeps values only: no spacing between slices, origin or direction. Not thread-safe.
+/// Writes slices to .mha, .nrrd, .nii, .nii.gz, .h5, .hdf5, .tif or .tiff. An .mha is uncompressed and streamed; other
+/// formats are collected in memory. TIFF keeps values only: no spacing between slices, origin or direction. Not
+/// thread-safe.
 class ImageWriter {
  public:
   ///   type   of the numbers, in the file as in what is written

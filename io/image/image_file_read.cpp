@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "io/dicom_reader.hpp"
+#include "io/hdf5/hdf5_image.hpp"
 #include "io/image/gzip.hpp"
 #include "io/image/image_file.hpp"
 #include "io/image/image_format.hpp"
@@ -30,17 +31,7 @@ using Component = itk::IOComponentEnum;
 constexpr std::int64_t conversion_bytes = 16 << 20;
 constexpr double direction_tolerance = 1e-3;
 
-Grid grid_of(const std::filesystem::path& path, const itk::ImageIOBase& io) {
-  const unsigned dimensions = std::min(io.GetNumberOfDimensions(), 3U);
-  Grid grid;
-  grid.shape = {1, 1, 1};
-  for (unsigned axis = 0; axis < dimensions; ++axis) {
-    grid.shape[2 - axis] = static_cast<std::int64_t>(io.GetDimensions(axis));
-    grid.spacing[axis] = io.GetSpacing(axis);
-    grid.origin[axis] = io.GetOrigin(axis);
-    const std::vector<double> direction = io.GetDirection(axis);
-    for (unsigned row = 0; row < dimensions; ++row) grid.direction[row][axis] = direction[row];
-  }
+void require_orthogonal_grid(const std::filesystem::path& path, const Grid& grid) {
   for (int axis = 0; axis < 3; ++axis) {
     const double spacing = grid.spacing[static_cast<std::size_t>(axis)];
     if (!(spacing > 0) || !std::isfinite(spacing))
@@ -56,6 +47,20 @@ Grid grid_of(const std::filesystem::path& path, const itk::ImageIOBase& io) {
             "the axes in its direction matrix are not at right angles and of length 1; resample it to such a grid");
     }
   }
+}
+
+Grid grid_of(const std::filesystem::path& path, const itk::ImageIOBase& io) {
+  const unsigned dimensions = std::min(io.GetNumberOfDimensions(), 3U);
+  Grid grid;
+  grid.shape = {1, 1, 1};
+  for (unsigned axis = 0; axis < dimensions; ++axis) {
+    grid.shape[2 - axis] = static_cast<std::int64_t>(io.GetDimensions(axis));
+    grid.spacing[axis] = io.GetSpacing(axis);
+    grid.origin[axis] = io.GetOrigin(axis);
+    const std::vector<double> direction = io.GetDirection(axis);
+    for (unsigned row = 0; row < dimensions; ++row) grid.direction[row][axis] = direction[row];
+  }
+  require_orthogonal_grid(path, grid);
   return grid;
 }
 
@@ -76,12 +81,16 @@ std::string range_of(VoxelType type) {
   });
 }
 
-// `at`: slice, row, column of pixel `bad`, which is no number of `wanted`.
-[[noreturn]] void refuse_pixel(const std::filesystem::path& path, Component component, const void* pixels,
-                               std::int64_t bad, const std::array<std::int64_t, 3>& at, VoxelType wanted) {
+// Pixels of a file become voxels of `to`, whose first slice is its slice `begin`.
+void convert_slice(const std::filesystem::path& path, std::int64_t begin, Component component, const void* pixels,
+                   const VoxelSpan& to) {
+  const std::int64_t bad = convert_pixels(component, pixels, to.size(), to.type(), to.data());
+  if (bad < 0) return;
+  const std::int64_t columns = to.extent(2), slice = to.extent(1) * columns;
   throw input_error(path, fmt::format("slice {}, row {}, column {} (counting from 0) holds {}, and whole numbers from "
                                       "{} are wanted; correct the file, or name another",
-                                      at[0], at[1], at[2], pixel_text(component, pixels, bad), range_of(wanted)));
+                                      begin + bad / slice, bad % slice / columns, bad % columns,
+                                      pixel_text(component, pixels, bad), range_of(to.type())));
 }
 
 // One file that was checked, and its ImageIO with the header read.
@@ -126,7 +135,7 @@ struct OpenFile {
       for (std::int64_t at = begin; at < end; at += step) {
         const VoxelSpan part = to.slice(at - begin, std::min(at + step, end) - begin);
         read_raw(at, at + part.extent(0), buffer.get());
-        convert(at, buffer.get(), part);
+        convert_slice(path, at, io->GetComponentType(), buffer.get(), part);
       }
     });
   }
@@ -149,14 +158,6 @@ struct OpenFile {
                     header_too ? bytes + declared.data_offset : bytes);
   }
 
-  void convert(std::int64_t begin, const void* pixels, const VoxelSpan& to) const {
-    const Component component = io->GetComponentType();
-    const std::int64_t bad = convert_pixels(component, pixels, to.size(), to.type(), to.data());
-    if (bad < 0) return;
-    const std::int64_t columns = grid.shape[2], slice = grid.shape[1] * columns;
-    refuse_pixel(path, component, pixels, bad, {begin + bad / slice, bad % slice / columns, bad % columns}, to.type());
-  }
-
   void read_raw(std::int64_t begin, std::int64_t end, void* to) const {
     if (volumes != 1) end = grid.shape[0];  // read whole
     io->SetIORegion(slice_region(grid.shape, io->GetNumberOfDimensions(), begin, end, volumes));
@@ -168,11 +169,16 @@ struct OpenFile {
 
 struct ImageReader::State {
   State(const std::filesystem::path& name, unsigned most_dimensions) : path(name) {
-    if (const std::vector<std::filesystem::path> images = dicom_files(name); !images.empty()) {
+    if (const std::vector<std::filesystem::path> images = dicom_slices(name); !images.empty()) {
       dicom = dicom_reader().series(name, images);
       grid = dicom->grid;
-      pixel_type = itk::ImageIOBase::GetComponentTypeAsString(component_of(dicom->type));
-      voxel_type = dicom->type;
+      set_type(dicom->type);
+    } else if (!names_tiff_series(name) && is_hdf5_name(name)) {
+      require_matching_content(name, ImageFormat::hdf5);
+      hdf5.emplace(name);
+      require_orthogonal_grid(name, hdf5->grid());
+      grid = hdf5->grid();
+      set_type(hdf5->type());
     } else if (names_tiff_series(name)) {
       series = tiff_series(name);
       check_series();
@@ -191,6 +197,8 @@ struct ImageReader::State {
   void read(std::int64_t begin, const VoxelSpan& to) {
     if (dicom) {
       read_dicom(begin, to);
+    } else if (hdf5) {
+      read_hdf5(begin, to);
     } else if (!file) {
       for (std::int64_t at = 0; at < to.extent(0); ++at)
         slice_file(static_cast<std::size_t>(begin + at)).read(0, to.slice(at, at + 1));
@@ -209,21 +217,32 @@ struct ImageReader::State {
   VoxelType voxel_type = VoxelType::float32;
   std::unique_ptr<OpenFile> file;  // none for a series: a process may not hold a thousand files open
   std::optional<DicomSeries> dicom;
+  std::optional<Hdf5Image> hdf5;
   std::vector<std::filesystem::path> series;
 
  private:
+  void set_type(VoxelType type) {
+    pixel_type = itk::ImageIOBase::GetComponentTypeAsString(component_of(type));
+    voxel_type = type;
+  }
+
   // A slice at a time where the type is another: integers are checked as those of other formats.
+  void read_hdf5(std::int64_t begin, const VoxelSpan& to) const {
+    if (to.type() == hdf5->type() || to.type() == VoxelType::float32) return hdf5->read(begin, to);
+    std::vector<double> slice(static_cast<std::size_t>(grid.shape[1] * grid.shape[2]));
+    for (std::int64_t at = 0; at < to.extent(0); ++at) {
+      hdf5->read(begin + at, begin + at + 1, slice.data());
+      convert_slice(path, begin + at, Component::DOUBLE, slice.data(), to.slice(at, at + 1));
+    }
+  }
+
   void read_dicom(std::int64_t begin, const VoxelSpan& to) const {
     if (to.type() == dicom->type) return dicom_reader().read(*dicom, begin, to);
     VoxelArray slice(dicom->type, {1, grid.shape[1], grid.shape[2]});
     for (std::int64_t at = 0; at < to.extent(0); ++at) {
       dicom_reader().read(*dicom, begin + at, slice.span());
-      const Component component = component_of(dicom->type);
-      const std::int64_t bad =
-          convert_pixels(component, slice.span().data(), slice.size(), to.type(), to.slice(at, at + 1).data());
-      if (bad >= 0)
-        refuse_pixel(dicom->slices[static_cast<std::size_t>(begin + at)].file, component, slice.span().data(), bad,
-                     {0, bad / grid.shape[2], bad % grid.shape[2]}, to.type());
+      convert_slice(dicom->slices[static_cast<std::size_t>(begin + at)].file, 0, component_of(dicom->type),
+                    slice.span().data(), to.slice(at, at + 1));
     }
   }
 

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "io/hdf5/hdf5_image.hpp"
 #include "io/image/gzip.hpp"
 #include "io/image/image_file.hpp"
 #include "io/image/image_format.hpp"
@@ -71,7 +72,10 @@ void write_by_itk(const std::filesystem::path& temporary, const std::filesystem:
 
 bool is_whole(const std::filesystem::path& path) {
   try {
-    check_image_file(path);
+    if (format_by_extension(path) == ImageFormat::hdf5)
+      static_cast<void>(Hdf5Image(path));
+    else
+      check_image_file(path);
     return true;
   } catch (const Error&) {
     return false;
@@ -82,7 +86,10 @@ bool is_whole(const std::filesystem::path& path) {
 void write_checked(const std::filesystem::path& temporary, const std::filesystem::path& asked_for, const Grid& grid,
                    const ConstVoxelSpan& values) {
   try {
-    write_by_itk(temporary, asked_for, grid, values);
+    if (format_by_extension(temporary) != ImageFormat::hdf5)
+      write_by_itk(temporary, asked_for, grid, values);
+    else if (!write_hdf5_image(temporary, grid, values))
+      throw write_error(asked_for, errno_of_growth(temporary));
   } catch (const Error&) {
     if (const int failure = errno_of_growth(temporary)) throw write_error(asked_for, failure);
     throw;

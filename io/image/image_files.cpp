@@ -1,4 +1,3 @@
-#include "io/dicom_reader.hpp"
 #include "io/image/image_file.hpp"
 #include "io/image/image_format.hpp"
 #include "io/image/tiff_series.hpp"
@@ -8,7 +7,7 @@ namespace kiban::io {
 
 std::vector<std::filesystem::path> image_files(const std::filesystem::path& path) {
   try {
-    if (std::vector<std::filesystem::path> slices = dicom_files(path); !slices.empty()) return slices;
+    if (std::vector<std::filesystem::path> slices = dicom_slices(path); !slices.empty()) return slices;
     if (names_tiff_series(path)) return tiff_series(path);
     const ImageFormat format = format_by_extension(path);
     const std::filesystem::path data = format == ImageFormat::metaimage ? parse_metaimage_header(path).data_path

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <optional>
 
+#include "io/dicom_reader.hpp"
 #include "io/input_file.hpp"
 #include "kernels/core/error.hpp"
 
@@ -35,7 +37,7 @@ std::string content_name(const std::string& bytes) {
   if (bytes.size() >= 348 && bytes.compare(4, 3, "n+2") == 0) return "NIfTI-2 (convert it to NIfTI-1)";
   if (bytes.size() >= 132 && bytes.compare(128, 4, "DICM") == 0) return "DICOM";
   if (begins_with(bytes, "\x1f\x8b"sv)) return "gzip";
-  if (begins_with(bytes, "\x89HDF"sv)) return "HDF5";
+  if (begins_with(bytes, "\x89HDF"sv)) return name(ImageFormat::hdf5);
   if (begins_with(bytes, "\x89PNG"sv)) return "PNG";
   if (begins_with(bytes, "\xff\xd8\xff"sv)) return "JPEG";
   if (begins_with(bytes, "<?xml"sv)) return "XML";
@@ -56,6 +58,8 @@ std::string name(ImageFormat format) {
       return "NIfTI";
     case ImageFormat::tiff:
       return "TIFF";
+    case ImageFormat::hdf5:
+      return "HDF5";
   }
   return "unknown";
 }
@@ -64,14 +68,33 @@ void refuse_image(const std::filesystem::path& path, const std::string& sentence
 
 bool is_gzip_name(const std::filesystem::path& path) { return lower_case(path.extension()) == ".gz"; }
 
-ImageFormat format_by_extension(const std::filesystem::path& path) {
+bool is_hdf5_name(const std::filesystem::path& path) {
+  const std::string extension = lower_case(path.extension());
+  return extension == ".h5" || extension == ".hdf5";
+}
+
+static std::optional<ImageFormat> format_of_extension(const std::filesystem::path& path) {
   const std::string extension = lower_case(path.extension());
   if (extension == ".mha" || extension == ".mhd") return ImageFormat::metaimage;
   if (extension == ".nrrd" || extension == ".nhdr") return ImageFormat::nrrd;
   if (extension == ".nii" || (extension == ".gz" && lower_case(path.stem().extension()) == ".nii"))
     return ImageFormat::nifti;
   if (extension == ".tif" || extension == ".tiff") return ImageFormat::tiff;
-  refuse_image(path, "no image format has this extension; use .mha, .mhd, .nrrd, .nhdr, .nii, .nii.gz, .tif or .tiff");
+  if (is_hdf5_name(path)) return ImageFormat::hdf5;
+  return std::nullopt;
+}
+
+ImageFormat format_by_extension(const std::filesystem::path& path) {
+  if (const auto format = format_of_extension(path)) return *format;
+  refuse_image(path,
+               "no image format has this extension; use .mha, .mhd, .nrrd, .nhdr, .nii, .nii.gz, .tif, .tiff, .h5 or "
+               ".hdf5");
+}
+
+std::vector<std::filesystem::path> dicom_slices(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (format_of_extension(path) && !std::filesystem::is_directory(path, ignored)) return {};
+  return dicom_files(path);
 }
 
 void require_matching_content(const std::filesystem::path& path, ImageFormat format) {

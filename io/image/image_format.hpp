@@ -6,7 +6,7 @@
 
 namespace kiban::io {
 
-enum class ImageFormat { metaimage, nrrd, nifti, tiff };
+enum class ImageFormat { metaimage, nrrd, nifti, tiff, hdf5 };
 
 /// Its name in a sentence: "MetaImage".
 std::string name(ImageFormat format);
@@ -16,6 +16,11 @@ ImageFormat format_by_extension(const std::filesystem::path& path);
 
 /// True for `.gz`.
 bool is_gzip_name(const std::filesystem::path& path);
+/// True for `.h5` and `.hdf5`.
+bool is_hdf5_name(const std::filesystem::path& path);
+
+/// What a folder has of DICOM, or a file that is and is named as no other image. Nothing where there is none.
+std::vector<std::filesystem::path> dicom_slices(const std::filesystem::path& path);
 
 /// Errors: input (the first bytes belong to another format than the extension says, or to none).
 void require_matching_content(const std::filesystem::path& path, ImageFormat format);
@@ -38,7 +43,7 @@ DeclaredImage parse_nrrd_header(const std::filesystem::path& path);
 DeclaredImage parse_nifti_header(const std::filesystem::path& path);
 DeclaredImage parse_tiff_header(const std::filesystem::path& path);
 
-/// Parses the header, then weighs it against the file.
+/// Parses the header, then weighs it against the file. Not for HDF5, which io/hdf5/hdf5_image.hpp opens.
 /// Errors: input (as above; an extent below 1; more pixels than the file can hold).
 DeclaredImage check_image_file(const std::filesystem::path& path);
 

@@ -109,7 +109,7 @@ Finished with_file_limit(rlim_t bytes, const std::vector<std::string>& arguments
 TEST(Failures, AFullDiskLeavesNothing) {
   const SmallScan scan;
   const std::vector<std::string> before = scan.folder.names();
-  for (const char* format : {"out.mha", "out.nrrd", "out.nii", "out.tif"}) {
+  for (const char* format : {"out.mha", "out.nrrd", "out.nii", "out.tif", "out.h5"}) {
     const Finished finished = with_file_limit(20000, scan.fdk({"--size", "32", "--volume", scan.folder / format}));
     EXPECT_EQ(finished.status, 3) << format << ": " << finished.err;
     EXPECT_NE(finished.err.find(format), std::string::npos) << finished.err;

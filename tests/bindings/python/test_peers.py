@@ -134,6 +134,7 @@ FILES = [
     for ending, mm, writers, readers in [
         (".mha", 1e-6, (kiban.Volume.write, write_sitk), (read_sitk, read_kiban, read_by_way_of_sitk)),
         (".nrrd", 1e-6, (kiban.Volume.write, write_sitk), (read_sitk, read_kiban, read_by_way_of_sitk)),
+        (".h5", 1e-6, (kiban.Volume.write, write_sitk), (read_sitk, read_kiban, read_by_way_of_sitk)),
         (".nii.gz", 5e-4, (kiban.Volume.write, write_sitk, write_nibabel),
          (read_sitk, read_nibabel, read_kiban, read_by_way_of_sitk, read_by_way_of_nibabel)),
     ]

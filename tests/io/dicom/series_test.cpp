@@ -93,8 +93,8 @@ class DicomSeries : public testing::Test {
     const Volume volume = io::read_volume(path);
     const std::vector<int> numbers = image.numbers();
     for (std::size_t i = 0; i < numbers.size(); ++i)
-      ASSERT_FLOAT_EQ(volume.values.host().data[i],
-                      static_cast<float>(std::atof(image.slope.c_str()) * numbers[i] + std::atof(image.intercept.c_str())))
+      ASSERT_FLOAT_EQ(volume.values.host().data[i], static_cast<float>(std::atof(image.slope.c_str()) * numbers[i] +
+                                                                       std::atof(image.intercept.c_str())))
           << path << " " << i;
   }
 
@@ -154,11 +154,14 @@ TEST_F(DicomSeries, KeepsNumbersInTheNarrowestType) {
   image.sign = 1;
   expect_values(add("signed.dcm", image), image, VoxelType::int16);
   image.intercept = image.slope = "";
-  expect_values(add("no_slope.dcm", Image{image}), [&] {
-    Image told = image;
-    told.slope = "1";
-    return told;
-  }(), VoxelType::int16);
+  expect_values(
+      add("no_slope.dcm", Image{image}),
+      [&] {
+        Image told = image;
+        told.slope = "1";
+        return told;
+      }(),
+      VoxelType::int16);
   image = {};
   image.high = 15;  // in the upper bits
   image.rubbish = 0x000A;
@@ -179,10 +182,12 @@ TEST_F(DicomSeries, IsDecodedByWhatDcmtkHas) {
   Image image;
   image.rubbish = 0;
   const std::string plain = add("plain.dcm", image);
-  const std::pair<const char*, std::vector<std::string>> encoders[] = {
-      {"lossless JPEG", {"dcmcjpeg", "+e1"}}, {"older lossless JPEG", {"dcmcjpeg", "+el"}},
-      {"RLE", {"dcmcrle"}},                   {"JPEG-LS", {"dcmcjpls"}},
-      {"big endian", {"dcmconv", "+tb"}},     {"implicit", {"dcmconv", "+ti"}}};
+  const std::pair<const char*, std::vector<std::string>> encoders[] = {{"lossless JPEG", {"dcmcjpeg", "+e1"}},
+                                                                       {"older lossless JPEG", {"dcmcjpeg", "+el"}},
+                                                                       {"RLE", {"dcmcrle"}},
+                                                                       {"JPEG-LS", {"dcmcjpls"}},
+                                                                       {"big endian", {"dcmconv", "+tb"}},
+                                                                       {"implicit", {"dcmconv", "+ti"}}};
   for (const auto& [name, encoder] : encoders) {
     const std::string encoded = scratch_ / "encoded.dcm";
     std::vector<std::string> command = encoder;

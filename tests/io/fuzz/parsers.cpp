@@ -301,7 +301,7 @@ std::vector<Kind> kinds(const fs::path& folder) {
   for (std::int64_t i = 0; i < values.size(); ++i) values.host().data[i] = static_cast<float>(i);
   kiban::Grid grid;
   grid.shape = values.shape();
-  for (const std::string extension : {".mha", ".nrrd", ".nii", ".nii.gz", ".tif"}) {
+  for (const std::string extension : {".mha", ".nrrd", ".nii", ".nii.gz", ".tif", ".h5"}) {
     kiban::io::write_image(folder / ("seed" + extension), grid, values.span());
     kinds.push_back({"image" + extension, content_of(folder / ("seed" + extension)), &read_image});
     Array<std::int16_t, 3> labels(grid.shape);

@@ -71,7 +71,7 @@ TEST(BadName, IsRefused) {
 }
 
 TEST(BadContent, IsRefusedInEveryFormat) {
-  for (const std::string extension : {".mha", ".mhd", ".nrrd", ".nhdr", ".nii", ".nii.gz", ".tif", ".tiff"}) {
+  for (const std::string extension : {".mha", ".mhd", ".nrrd", ".nhdr", ".nii", ".nii.gz", ".tif", ".tiff", ".h5"}) {
     expect_refused("v" + extension, "", {"empty"});
     expect_refused("v" + extension, std::string(1000, '\0'), {"does not begin as one"});
     expect_refused("v" + extension, std::string(100, '\n'), {"does not begin as one"});
@@ -92,7 +92,7 @@ TEST(Mislabelled, SaysWhatItIs) {
 }
 
 TEST(Truncated, IsRefusedAtEveryLength) {
-  for (const std::string extension : {".mha", ".nrrd", ".nii", ".nii.gz", ".tif"}) {
+  for (const std::string extension : {".mha", ".nrrd", ".nii", ".nii.gz", ".tif", ".h5"}) {
     const std::string whole = image_bytes(extension, {40, 30, 20});
     const Scratch scratch;
     for (std::size_t length = 1; length < whole.size(); length += 1 + whole.size() / 61) {

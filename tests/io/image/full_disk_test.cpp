@@ -31,7 +31,7 @@ void expect_nothing_left(const test::Scratch& scratch, const std::vector<std::st
     test::expect_input_error([&] { write(scratch / name); }, expected);
     EXPECT_EQ(scratch.names(), left);
   };
-  for (const char* name : {"v.mha", "v.nrrd", "v.nii", "v.nii.gz", "v.tif"}) {
+  for (const char* name : {"v.mha", "v.nrrd", "v.nii", "v.nii.gz", "v.tif", "v.h5"}) {
     refuse(name, [&](const auto& path) { write_image(path, grid, values.span()); });
     refuse(name, [&](const auto& path) {
       ImageWriter writer(path, grid);
@@ -80,7 +80,7 @@ TEST(FullDisk, IsKnownBeforeTheWork) {
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &tight), 0);
   Grid grid;
   grid.shape = shape;
-  for (const char* name : {"v.mha", "v.nrrd", "v.nii", "v.nii.gz", "v.tif"})
+  for (const char* name : {"v.mha", "v.nrrd", "v.nii", "v.nii.gz", "v.tif", "v.h5"})
     test::expect_input_error([&] { ImageWriter(scratch / name, grid); }, {name, "limit on file sizes"});
   EXPECT_TRUE(scratch.names().empty());
   setrlimit(RLIMIT_FSIZE, &before);

@@ -96,7 +96,7 @@ TEST(ImageWriter, IsCommittedWithOtherOutputs) {
   const Scratch scratch;
   const Grid grid = test::oblique_grid({4, 8, 8});
   const auto values = test::pattern(grid.shape);
-  for (const char* name : {"a.mha", "a.nrrd", "a.nii.gz", "a.tif"}) {
+  for (const char* name : {"a.mha", "a.nrrd", "a.nii.gz", "a.tif", "a.h5"}) {
     SCOPED_TRACE(name);
     ImageWriter writer(scratch / name, grid);
     OutputFile geometry(scratch / "g.xml");

@@ -44,7 +44,8 @@ class EveryFormat : public testing::TestWithParam<Format> {};
 INSTANTIATE_TEST_SUITE_P(Image, EveryFormat,
                          testing::Values(Format{".mha", true, true, 1e-12}, Format{".nrrd", true, false, 1e-12},
                                          Format{".nii", true, false, 1e-6}, Format{".nii.gz", true, false, 1e-6},
-                                         Format{".tif", false, false, 0}, Format{".tiff", false, false, 0}),
+                                         Format{".tif", false, false, 0}, Format{".tiff", false, false, 0},
+                                         Format{".h5", true, true, 0}, Format{".hdf5", true, true, 0}),
                          [](const auto& test) {
                            std::string name = test.param.extension;
                            std::erase(name, '.');

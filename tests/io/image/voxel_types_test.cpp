@@ -16,7 +16,7 @@ using test::expect_input_error;
 using test::oblique_grid;
 using test::Scratch;
 
-constexpr const char* kExtensions[] = {".mha", ".nrrd", ".nii", ".nii.gz", ".tif"};
+constexpr const char* kExtensions[] = {".mha", ".nrrd", ".nii", ".nii.gz", ".tif", ".h5"};
 
 /// The least, the largest, and what is between.
 template <class T>
