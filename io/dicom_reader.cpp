@@ -54,7 +54,7 @@ const DicomReader& dicom_reader() {
     if (!found) {
       const char* why = dlerror();
       throw Error(ErrorCode::usage, fmt::format("this installation of Kiban cannot read DICOM ({}); install Debian's "
-                                                "libdcmtk17, or Kiban with its {}",
+                                                "libdcmtk17 and libopenjp2-7, or Kiban with its {}",
                                                 why ? why : "no reason given", KIBAN_DICOM_LIBRARY));
     }
     return static_cast<const DicomReader*>(found);

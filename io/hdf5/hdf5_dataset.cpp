@@ -25,7 +25,7 @@ constexpr std::size_t chunk_cache_bytes = 64 << 20;
 }  // namespace
 
 Hdf5Dataset::Hdf5Dataset(const std::filesystem::path& path, hid_t file, const std::string& name)
-  : path_(path), name_(name) {
+    : path_(path), name_(name) {
   const Hdf5Handle access(H5Pcreate(H5P_DATASET_ACCESS), &H5Pclose);
   H5Pset_chunk_cache(access.id(), H5D_CHUNK_CACHE_NSLOTS_DEFAULT, chunk_cache_bytes, H5D_CHUNK_CACHE_W0_DEFAULT);
   dataset_ = Hdf5Handle(H5Dopen2(file, name.c_str(), access.id()), &H5Dclose);

@@ -79,8 +79,8 @@ std::vector<double> numbers_beside(const std::filesystem::path& path, hid_t file
     throw input_error(path, fmt::format("has no {}; write it again", full_name));
   const Hdf5Dataset dataset(path, file, full_name);
   if (dataset.size() != static_cast<std::int64_t>(count) || dataset.shape().empty())
-    throw input_error(path, fmt::format("{} has {} numbers, and {} are wanted; correct it", full_name, dataset.size(),
-                                        count));
+    throw input_error(
+        path, fmt::format("{} has {} numbers, and {} are wanted; correct it", full_name, dataset.size(), count));
   std::vector<double> numbers(count);
   dataset.read(0, dataset.shape()[0], H5T_NATIVE_DOUBLE, numbers.data());
   return numbers;
@@ -132,8 +132,8 @@ struct Hdf5Image::State {
     const std::vector<std::int64_t>& shape = voxels->shape();
     const std::size_t axes = shape.size();
     if (axes < 2 || axes > 3)
-      throw input_error(path, fmt::format("its VoxelData has {} axes, and 2 or 3 can be read here; extract one volume",
-                                          axes));
+      throw input_error(
+          path, fmt::format("its VoxelData has {} axes, and 2 or 3 can be read here; extract one volume", axes));
     const std::vector<double> extents = numbers_beside(path, file.id(), "Dimension", axes);
     const std::vector<double> spacing = numbers_beside(path, file.id(), "Spacing", axes);
     const std::vector<double> origin = numbers_beside(path, file.id(), "Origin", axes);

@@ -54,6 +54,12 @@ void add_cut_lungs(Stream& stream, const ConstVoxelSpan& hu, const Vec3& spacing
   repaint(stream, air.span(), is_lung);
   image::fill_where(stream, std::as_const(air).span(), Where::not_zero, 1, body);
   fill_slices(stream, body);
+  // Vessels at the cut, too thin to stay when the mask was opened: what touches no air that is left.
+  mark_between(stream, hu, -std::numeric_limits<double>::infinity(), kTissueHu, air.span());
+  const image::Components rest(stream, ConstVoxelSpan(body), image::Connectivity::faces, image::Joined::background);
+  std::vector<std::uint32_t> joins = rest.marked(stream, std::as_const(air).span());
+  for (std::uint32_t& value : joins) value = value == 0 ? 1 : 0;
+  rest.paint(stream, joins, VoxelSpan(body));
 }
 
 }  // namespace
