@@ -42,15 +42,21 @@ int whole_number(const fs::path& file, const DicomValues& values, DicomTag tag, 
   return number;
 }
 
-void register_decoders() {
-  static const bool done = [] {
+/// DCMTK's list of decoders does not free what it is given.
+struct Decoders {
+  Decoders() {
     DJDecoderRegistration::registerCodecs();
     DJLSDecoderRegistration::registerCodecs();
     DcmRLEDecoderRegistration::registerCodecs();
-    return true;
-  }();
-  static_cast<void>(done);
-}
+  }
+  ~Decoders() {
+    DJDecoderRegistration::cleanup();
+    DJLSDecoderRegistration::cleanup();
+    DcmRLEDecoderRegistration::cleanup();
+  }
+  Decoders(const Decoders&) = delete;
+  Decoders& operator=(const Decoders&) = delete;
+};
 
 /// The frame's numbers where the stream is JPEG 2000, which DCMTK does not decode.
 std::vector<std::int32_t> jpeg_2000_frame(const fs::path& file, DcmPixelData& pixels, const PixelFormat& format,
@@ -192,7 +198,7 @@ void read_dicom_slices(const DicomSeries& series, std::int64_t begin, const Voxe
   if (begin < 0 || begin + slices.extent(0) > series.grid.shape[0] || slices.type() != series.type)
     throw Error(ErrorCode::internal, "slices of a DICOM series were asked for that it does not have");
   silence();
-  register_decoders();
+  static const Decoders registered;
   for (std::int64_t k = 0; k < slices.extent(0); ++k)
     read_slice(series.slices[static_cast<std::size_t>(begin + k)], series, slices.slice(k, k + 1));
 }

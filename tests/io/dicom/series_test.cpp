@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <random>
@@ -41,7 +42,7 @@ struct Image {
     };
     std::string pixels;
     for (const int value : numbers()) {
-      const int bits = (value & ((1 << stored) - 1)) << (high + 1 - stored);
+      const int bits = (value & ((1 << stored) - 1)) << std::max(high + 1 - stored, 0);
       pixels += little(static_cast<std::uint64_t>(allocated == 8 ? bits : bits | rubbish), allocated / 8);
     }
     if (pixels.size() % 2 == 1) pixels += '\0';
