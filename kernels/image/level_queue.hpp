@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -16,40 +17,41 @@ class LevelQueue {
     std::uint32_t level, voxel;
   };
 
+  static constexpr std::int64_t kNone = std::int64_t{1} << 32;
+
   /// level: not below that of the last `next`.
   void push(const Entry& entry) {
-    const std::uint32_t differing = entry.level ^ level_;
-    const auto place = differing == 0 ? 0U : static_cast<unsigned>(std::bit_width(differing) - 1) / 8;
+    const unsigned place = place_of(entry.level);
     const std::uint32_t digit = entry.level >> (8 * place) & 0xFF;
     entries_[place * 256 + digit].push_back(entry);
     filled_[place * 4 + digit / 64] |= std::uint64_t{1} << digit % 64;
+    lowest_ = std::min(lowest_, std::int64_t{entry.level});
+  }
+
+  /// The level that `next` will give; kNone: none. What is pushed afterwards may yet be lower.
+  std::int64_t lowest() {
+    if (lowest_ == kUnknown) lowest_ = find_lowest();
+    return lowest_;
   }
 
   /// Fills `entries` with all of the lowest level. False: there are none.
   bool next(std::vector<Entry>& entries) {
     entries.clear();
-    for (unsigned place = 0; place < 4;) {
-      const int digit = lowest_digit(place);
-      if (digit < 0) {
-        ++place;
-        continue;
-      }
-      std::vector<Entry>& found = entries_[place * 256 + static_cast<unsigned>(digit)];
-      filled_[place * 4 + static_cast<unsigned>(digit) / 64] &= ~(std::uint64_t{1} << digit % 64);
-      if (place == 0) {
-        level_ = found.front().level;
-        std::swap(entries, found);
-        return true;
-      }
+    if (lowest() == kNone) return false;
+    const auto level = static_cast<std::uint32_t>(lowest_);
+    const unsigned place = place_of(level);
+    level_ = level;
+    if (place > 0) {
+      // What shares this digit with the level now differs from it in a lower one only.
+      std::vector<Entry>& found = taken_out(place, level >> (8 * place) & 0xFF);
       std::swap(moving_, found);
-      level_ = moving_.front().level;
-      for (const Entry& entry : moving_) level_ = std::min(level_, entry.level);
       for (const Entry& entry : moving_) push(entry);
       moving_.clear();
       if (moving_.capacity() > found.capacity()) std::swap(moving_, found);
-      place = 0;
     }
-    return false;
+    std::swap(entries, taken_out(0, level & 0xFF));
+    lowest_ = kUnknown;
+    return true;
   }
 
   std::uint32_t level() const { return level_; }
@@ -57,6 +59,32 @@ class LevelQueue {
   void restart() { level_ = 0; }
 
  private:
+  static constexpr std::int64_t kUnknown = -1;
+
+  /// The highest digit in which `level` differs from the level reached.
+  unsigned place_of(std::uint32_t level) const {
+    const std::uint32_t differing = level ^ level_;
+    return differing == 0 ? 0U : static_cast<unsigned>(std::bit_width(differing) - 1) / 8;
+  }
+
+  std::vector<Entry>& taken_out(unsigned place, std::uint32_t digit) {
+    filled_[place * 4 + digit / 64] &= ~(std::uint64_t{1} << digit % 64);
+    return entries_[place * 256 + digit];
+  }
+
+  std::int64_t find_lowest() const {
+    for (unsigned place = 0; place < 4; ++place) {
+      const int digit = lowest_digit(place);
+      if (digit < 0) continue;
+      if (place == 0) return std::int64_t{(level_ & ~std::uint32_t{0xFF}) | static_cast<std::uint32_t>(digit)};
+      std::int64_t lowest = kNone;
+      for (const Entry& entry : entries_[place * 256 + static_cast<unsigned>(digit)])
+        lowest = std::min(lowest, std::int64_t{entry.level});
+      return lowest;
+    }
+    return kNone;
+  }
+
   int lowest_digit(unsigned place) const {
     for (unsigned word = 0; word < 4; ++word)
       if (filled_[place * 4 + word] != 0)
@@ -65,6 +93,7 @@ class LevelQueue {
   }
 
   std::uint32_t level_ = 0;
+  std::int64_t lowest_ = kNone;
   std::array<std::uint64_t, 16> filled_{};
   std::array<std::vector<Entry>, 1024> entries_;
   std::vector<Entry> moving_;

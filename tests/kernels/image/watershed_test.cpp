@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <numeric>
 #include <random>
+#include <stdexcept>
 #include <utility>
 
 #include "kernels/image/reconstruct.hpp"
@@ -121,6 +123,64 @@ TEST_P(WatershedTest, PlateausArePartedMidwayWhateverTheThreads) {
   for (std::int64_t z = 0; z < shape[0]; ++z)
     for (std::int64_t y = 0; y < shape[1]; ++y)
       for (std::int64_t x = 0; x < shape[2]; ++x) ASSERT_EQ(labels[at(z, y, x)], x < 35 ? 2U : 1U) << z << " " << x;
+}
+
+/// So large that a CPU shares layers between threads, on as few as two cores.
+TEST_P(WatershedTest, SharedLayersGiveTheLabelsOfOneThread) {
+  if (GetParam().kind != DeviceKind::cpu) GTEST_SKIP() << "a GPU has no threads to share a layer between";
+  const Shape<3> shape{67, 91, 97};
+  std::uint32_t seed = 500;
+  for (const VoxelType type : {VoxelType::uint8, VoxelType::uint16, VoxelType::uint32})
+    for (const Connectivity connectivity : kConnectivities)
+      for (const unsigned distinct : {3U, 50U})
+        for (const double filled : {0.0003, 0.2}) {
+          std::mt19937 generator(++seed);
+          test::Labels values(static_cast<std::size_t>(element_count<3>(shape)));
+          for (std::uint32_t& value : values) value = generator() % distinct;
+          const bool is_masked = seed % 2 == 0;
+          const Markers markers = random_markers(shape, filled, is_masked, seed);
+          const test::Labels floods(markers.floods.begin(), markers.floods.end());
+          const auto labels_by = [&](Stream& stream, Device device) {
+            const VoxelArray image = test::to_device(stream, values, type, shape);
+            const VoxelArray starts = test::to_device(stream, markers.labels, VoxelType::uint16, shape);
+            const VoxelArray mask = test::to_device(stream, floods, VoxelType::uint8, shape);
+            VoxelArray labels(VoxelType::uint16, shape, device);
+            watershed(stream, image.span(), starts.span(),
+                      is_masked ? mask.span<std::uint8_t>() : Span<const std::uint8_t, 3>(), connectivity,
+                      Extreme::least, labels.span());
+            return test::to_labels(stream, std::as_const(labels).span());
+          };
+          Stream alone({}, 1);
+          EXPECT_TRUE(labels_by(stream_, GetParam()) == labels_by(alone, {}))
+              << kiban::name(type) << " connectivity " << static_cast<int>(connectivity) << " values " << distinct
+              << " markers " << filled;
+        }
+}
+
+/// At every check that there is, one after the other, until none is left to stop at.
+TEST_P(WatershedTest, AStopFromOutsideLeavesTheFlood) {
+  if (GetParam().kind != DeviceKind::cpu) GTEST_SKIP() << "a GPU has no threads to share a layer between";
+  const Shape<3> shape{70, 160, 160};
+  const std::vector<double> values = random_values(VoxelType::uint8, shape, 5, 9);
+  const VoxelArray image = there(VoxelType::uint8, values, shape);
+  const VoxelArray starts = test::to_device(stream_, test::random_labels(shape, 9, 0.001, 4), VoxelType::uint8, shape);
+  VoxelArray labels(VoxelType::uint8, shape, GetParam());
+  std::atomic<int> left{0};
+  stream_.check_between_pieces([&] {
+    if (left.fetch_sub(1) == 0) throw std::runtime_error("stop");
+  });
+  int stops = 0;
+  for (bool stopped = true; stopped; ++stops) {
+    left = stops;
+    stopped = false;
+    try {
+      watershed(stream_, image.span(), starts.span(), {}, Connectivity::faces, Extreme::least, labels.span());
+    } catch (const std::runtime_error&) {
+      stopped = true;
+    }
+  }
+  stream_.check_between_pieces({});
+  EXPECT_GT(stops, 2);
 }
 
 TEST_P(WatershedTest, TheVolumeTurnedOverGivesTheLabelsTurnedOver) {
