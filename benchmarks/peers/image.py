@@ -208,7 +208,7 @@ def scaled(size):
     ground = kiban.image.resample(ground, size=size).array
     markers = kiban.image.minima(ground, depth=depth, connectivity=6).array
     wide, floats, bytes_ = (numpy.zeros((size,) * 3, of) for of in (numpy.uint32, numpy.float32, numpy.uint8))
-    mask_out, label_out = numpy.zeros_like(head), numpy.zeros_like(brain)
+    mask_out = numpy.zeros_like(head)
     with_threads = {"threads": THREADS}
     return {
         "components, head": lambda: kiban.image.components(head, labels=wide, **with_threads),
