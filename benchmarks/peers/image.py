@@ -197,6 +197,17 @@ def grown(labels, size):
     return numpy.ascontiguousarray(labels[numpy.ix_(index, index, index)])
 
 
+def mirrored_noise(size):
+    """Smooth noise of 128^3 and its mirror images: a ground that is the same at each size, but for how much of it there is."""
+    from scipy import ndimage
+
+    noise = ndimage.gaussian_filter(numpy.random.default_rng(5).normal(size=(128,) * 3), 3, mode="reflect")
+    noise = ((noise - noise.min()) / (noise.max() - noise.min()) * 60000).astype(numpy.uint16)
+    index = numpy.arange(size) % 256
+    index = numpy.where(index < 128, index, 255 - index)
+    return numpy.ascontiguousarray(noise[numpy.ix_(index, index, index)])
+
+
 def scaled(size):
     """What is timed at each size, of the same anatomy: calls that write into memory that is there."""
     import kiban
@@ -204,8 +215,7 @@ def scaled(size):
     anatomy = volumes()
     head, brain = (grown(labels, size) for labels in anatomy.values())
     image = kiban.image.resample(kiban.read(DATA / "mr_t1_256.nii.gz", keep_type=True), size=size).array
-    ground, depth = grounds()["gradient, uint16"]
-    ground = kiban.image.resample(ground, size=size).array
+    ground, depth = mirrored_noise(size), 2000.0
     markers = kiban.image.minima(ground, depth=depth, connectivity=6).array
     wide, floats, bytes_ = (numpy.zeros((size,) * 3, of) for of in (numpy.uint32, numpy.float32, numpy.uint8))
     mask_out = numpy.zeros_like(head)
