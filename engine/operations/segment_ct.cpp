@@ -63,10 +63,14 @@ class SegmentWork : public Work {
     VoxelArray hu(given.type(), axial_.shape, stream.device());
     turn(stream, image_.grid(), given, axial_, hu.span());
     Array<std::uint8_t, 3> labels(axial_.shape, stream.device());
-    const std::string why_empty =
-        segmentation_.segment(stream, std::as_const(hu).span(), axial_.spacing, labels.span());
+    try {
+      const std::string why_empty =
+          segmentation_.segment(stream, std::as_const(hu).span(), axial_.spacing, labels.span());
+      put_report(why_empty, image::label_statistics(stream, ConstVoxelSpan(labels.span()), std::as_const(hu).span()));
+    } catch (const Error& error) {
+      throw Error(error.code(), image_.name() + ": " + error.what());
+    }
     turn(stream, axial_, ConstVoxelSpan(labels.span()), image_.grid(), output_->room_of(VoxelType::uint8));
-    put_report(why_empty, image::label_statistics(stream, ConstVoxelSpan(labels.span()), std::as_const(hu).span()));
     if (preview_) draw(stream, hu, labels);
     output_->put(progress);
   }
@@ -134,7 +138,8 @@ constexpr const char* kInput =
     "in "
     "any order and sense, or be oblique by less than some 20 degrees. What is not a number counts as air.";
 constexpr const char* kOutput =
-    "Where there is nothing to find the map is empty, and the report says why (why_empty). The preview shows the "
+    "Where there is nothing to find the map is empty, and the report says why (why_empty); mean_hu is null where a "
+    "voxel is not a number. The preview shows the "
     "labels "
     "over the image in three slices. Research use, not for diagnosis.";
 

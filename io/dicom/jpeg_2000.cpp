@@ -82,8 +82,14 @@ std::vector<std::int32_t> decode_jpeg_2000(const std::filesystem::path& file, st
       !image->comps[0].data)
     refuse("ends early or is broken");
   const opj_image_comp_t& component = image->comps[0];
-  if (component.w != format.columns || component.h != format.rows) refuse("changes its size");
-  return {component.data, component.data + format.rows * format.columns};
+  if (image->numcomps != 1 || component.w != format.columns || component.h != format.rows)
+    refuse("changes its size or its colours");
+  std::vector<std::int32_t> numbers(component.data, component.data + format.rows * format.columns);
+  const auto [least, largest] = std::ranges::minmax(numbers);
+  const double most = static_cast<double>((std::int64_t{1} << format.bits_stored) - 1);  // signed ones as bits, too
+  if (least < std::min(0.0, format.least()) || largest > most)
+    refuse(fmt::format("holds numbers from {} to {}, more than {} bits", least, largest, format.bits_stored));
+  return numbers;
 }
 
 }  // namespace kiban::io

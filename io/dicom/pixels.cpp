@@ -116,6 +116,24 @@ void take_bits(const PixelFormat& format, std::vector<std::int32_t>& numbers) {
   }
 }
 
+/// A decoder changes the header to what its stream held.
+void take_decoded_format(const fs::path& file, DcmDataset& dataset, PixelFormat& format) {
+  Uint16 bits_allocated = 0, bits_stored = 0, high_bit = 0;
+  if (dataset.findAndGetUint16(DCM_BitsAllocated, bits_allocated).bad() ||
+      dataset.findAndGetUint16(DCM_BitsStored, bits_stored).bad() ||
+      dataset.findAndGetUint16(DCM_HighBit, high_bit).bad() || (bits_allocated != 8 && bits_allocated != 16) ||
+      bits_stored < 1 || high_bit + 1 < bits_stored || high_bit >= bits_allocated)
+    throw input_error(file, "its pixels are of a kind that is not read; send it in another transfer syntax");
+  if (bits_stored > format.bits_stored || (format.is_signed && bits_stored != format.bits_stored))
+    throw input_error(file,
+                      fmt::format("its header says {} bits a pixel and its compressed stream holds {}; send it in "
+                                  "another transfer syntax",
+                                  format.bits_stored, bits_stored));
+  format.bits_allocated = bits_allocated;
+  format.bits_stored = bits_stored;
+  format.high_bit = high_bit;
+}
+
 std::vector<std::int32_t> stored_numbers(const fs::path& file, PixelFormat& format) {
   // DCMTK looks at the beginning twice and more.
   GuardedStream stream(file, static_cast<offile_off_t>(input_file_size(file)) + (1 << 20));
@@ -147,6 +165,7 @@ std::vector<std::int32_t> stored_numbers(const fs::path& file, PixelFormat& form
     throw input_error(file, fmt::format("is stored as {}, which is not decoded, or not soundly so; send it in another "
                                         "transfer syntax",
                                         DcmXfer(syntax).getXferName()));
+  take_decoded_format(file, dataset, format);
   return plain_frame(file, dataset, format);
 }
 

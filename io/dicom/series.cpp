@@ -5,7 +5,6 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <string_view>
 
 #include "io/dicom/parts.hpp"
@@ -73,6 +72,9 @@ void place(Slice& slice) {
   if (!(std::abs(norm(slice.across) - 1) <= angle_tolerance && std::abs(norm(slice.down) - 1) <= angle_tolerance &&
         std::abs(dot(slice.across, slice.down)) <= angle_tolerance))
     throw input_error(slice.file, "its ImageOrientationPatient is not two unit vectors at right angles; correct it");
+  slice.across = (1 / norm(slice.across)) * slice.across;
+  slice.down = slice.down - dot(slice.across, slice.down) * slice.across;
+  slice.down = (1 / norm(slice.down)) * slice.down;
   if (!(mm[0] > 0 && mm[1] > 0)) throw input_error(slice.file, "its PixelSpacing is not above 0; correct it");
   if (slice.values.contains(slope)) slice.slope = numbers_of(slice, slope, 1, "RescaleSlope").front();
   if (slice.values.contains(intercept)) slice.intercept = numbers_of(slice, intercept, 1, "RescaleIntercept").front();
@@ -96,27 +98,31 @@ std::vector<Slice> images_of(const std::vector<fs::path>& files) {
   return images;
 }
 
-/// What must be equal for two images to be of one volume; directions and spacing to a thousandth.
-std::string kind_of(const Slice& slice) {
-  const auto thousandths = [](double value) { return std::llround(value * 1000); };
-  std::string kind = text_of(slice, series_uid);
-  for (const Vec3& axis : {slice.across, slice.down})
-    for (const double part : axis) kind += fmt::format(" {}", thousandths(part));
-  for (const double mm : slice.spacing) kind += fmt::format(" {}", thousandths(mm));
-  return kind + fmt::format(" {} {}", slice.format.rows, slice.format.columns);
+/// Whether two images may be of one volume.
+bool are_alike(const Slice& one, const Slice& other) {
+  if (text_of(one, series_uid) != text_of(other, series_uid) || one.format.rows != other.format.rows ||
+      one.format.columns != other.format.columns)
+    return false;
+  for (std::size_t k = 0; k < 2; ++k)
+    if (std::abs(one.spacing[k] - other.spacing[k]) > angle_tolerance * one.spacing[k]) return false;
+  return norm(one.across - other.across) <= angle_tolerance && norm(one.down - other.down) <= angle_tolerance;
 }
 
 void require_one_series(const fs::path& path, const std::vector<Slice>& slices) {
-  std::map<std::string, std::vector<const Slice*>> kinds;
-  for (const Slice& slice : slices) kinds[kind_of(slice)].push_back(&slice);
+  std::vector<std::vector<const Slice*>> kinds;
+  for (const Slice& slice : slices) {
+    const auto found =
+        std::ranges::find_if(kinds, [&](const auto& members) { return are_alike(*members.front(), slice); });
+    if (found == kinds.end())
+      kinds.push_back({&slice});
+    else
+      found->push_back(&slice);
+  }
   if (kinds.size() == 1) return;
   std::string told;
-  int count = 0;
-  for (const auto& [kind, members] : kinds) {
-    if (++count > 4) break;
-    told += fmt::format("{}{} images like {}", told.empty() ? "" : ", ", members.size(),
-                        members.front()->file.filename().string());
-  }
+  for (std::size_t k = 0; k < std::min<std::size_t>(kinds.size(), 4); ++k)
+    told += fmt::format("{}{} images like {}", told.empty() ? "" : ", ", kinds[k].size(),
+                        kinds[k].front()->file.filename().string());
   throw input_error(path, fmt::format("holds {} series, by SeriesInstanceUID, orientation, size and spacing: {}{}; put "
                                       "the images of one into a folder of its own",
                                       kinds.size(), told, kinds.size() > 4 ? ", ..." : ""));

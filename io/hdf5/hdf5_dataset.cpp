@@ -24,8 +24,8 @@ constexpr std::size_t chunk_cache_bytes = 64 << 20;
 
 }  // namespace
 
-Hdf5Dataset::Hdf5Dataset(const std::filesystem::path& path, hid_t file, const std::string& name)
-    : path_(path), name_(name) {
+Hdf5Dataset::Hdf5Dataset(const std::filesystem::path& path, hid_t file, const std::string& name, Storage storage)
+    : path_(path), name_(name), storage_(storage) {
   const Hdf5Handle access(H5Pcreate(H5P_DATASET_ACCESS), &H5Pclose);
   H5Pset_chunk_cache(access.id(), H5D_CHUNK_CACHE_NSLOTS_DEFAULT, chunk_cache_bytes, H5D_CHUNK_CACHE_W0_DEFAULT);
   dataset_ = Hdf5Handle(H5Dopen2(file, name.c_str(), access.id()), &H5Dclose);
@@ -96,6 +96,9 @@ void Hdf5Dataset::check_size(hid_t type, const hsize_t* extents, int rank) const
                                 extents[axis]));
   }
   const Hdf5Handle creation(H5Dget_create_plist(dataset_.id()), &H5Pclose);
+  if (storage_ == Storage::this_file &&
+      (!creation || H5Pget_layout(creation.id()) == H5D_VIRTUAL || H5Pget_external_count(creation.id()) > 0))
+    refuse(path_, fmt::format("{} lies in other files; write it into one", name_));
   if (creation && H5Pget_layout(creation.id()) == H5D_VIRTUAL) return require_sources(creation.id());
   if (!creation || H5Pget_external_count(creation.id()) > 0) return;
   const auto stored =

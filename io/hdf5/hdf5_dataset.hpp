@@ -14,7 +14,10 @@ class Hdf5Dataset {
  public:
   /// Errors: input (it cannot be opened; not numbers; more elements than the file holds; chunks or sources that are
   /// missing, which HDF5 would read as zeros).
-  Hdf5Dataset(const std::filesystem::path& path, hid_t file, const std::string& name);
+  ///   storage   whether numbers may lie in other files, which nobody weighs: of whoever sent this one no good is known
+  enum class Storage { anywhere, this_file };
+  Hdf5Dataset(const std::filesystem::path& path, hid_t file, const std::string& name,
+              Storage storage = Storage::anywhere);
 
   const std::vector<std::int64_t>& shape() const { return shape_; }
   std::int64_t size() const;
@@ -38,6 +41,7 @@ class Hdf5Dataset {
   std::string name_;
   Hdf5Handle dataset_;
   std::vector<std::int64_t> shape_;
+  Storage storage_;
   H5T_class_t kind_ = H5T_NO_CLASS;
   std::size_t bytes_of_number_ = 0;
   bool is_signed_ = false;

@@ -71,13 +71,22 @@ VoxelType type_of(const Hdf5Dataset& voxels) {
   }
 }
 
+/// Whether the file has it. Errors: input (it is a link, which may lead to another file).
+bool has_part(const std::filesystem::path& path, hid_t file, const std::string& name) {
+  H5L_info_t link{};
+  if (H5Lexists(file, name.c_str(), H5P_DEFAULT) <= 0 || H5Lget_info(file, name.c_str(), &link, H5P_DEFAULT) < 0)
+    return false;
+  if (link.type != H5L_TYPE_HARD)
+    throw input_error(path, fmt::format("{} is a link to elsewhere; write it into the file", name));
+  return true;
+}
+
 /// Numbers that ITK keeps beside the voxels: `count` of them.
 std::vector<double> numbers_beside(const std::filesystem::path& path, hid_t file, const std::string& name,
                                    std::size_t count) {
   const std::string full_name = kImage + name;
-  if (H5Lexists(file, full_name.c_str(), H5P_DEFAULT) <= 0)
-    throw input_error(path, fmt::format("has no {}; write it again", full_name));
-  const Hdf5Dataset dataset(path, file, full_name);
+  if (!has_part(path, file, full_name)) throw input_error(path, fmt::format("has no {}; write it again", full_name));
+  const Hdf5Dataset dataset(path, file, full_name, Hdf5Dataset::Storage::this_file);
   if (dataset.size() != static_cast<std::int64_t>(count) || dataset.shape().empty())
     throw input_error(
         path, fmt::format("{} has {} numbers, and {} are wanted; correct it", full_name, dataset.size(), count));
@@ -124,11 +133,11 @@ struct Hdf5Image::State {
     file = Hdf5Handle(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), &H5Fclose);
     if (!file) throw input_error(path, "is HDF5 and cannot be opened; it is truncated or broken, copy it again");
     for (const char* part : {"/ITKImage", "/ITKImage/0", "/ITKImage/0/VoxelData"})
-      if (H5Lexists(file.id(), part, H5P_DEFAULT) <= 0)
+      if (!has_part(path, file.id(), part))
         throw input_error(path, fmt::format("is HDF5 without {}: no volume as ITK and Slicer write it; a raw scan goes "
                                             "to ct.fbp",
                                             part));
-    voxels.emplace(path, file.id(), kImage + "VoxelData");
+    voxels.emplace(path, file.id(), kImage + "VoxelData", Hdf5Dataset::Storage::this_file);
     const std::vector<std::int64_t>& shape = voxels->shape();
     const std::size_t axes = shape.size();
     if (axes < 2 || axes > 3)

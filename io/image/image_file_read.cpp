@@ -171,6 +171,7 @@ struct ImageReader::State {
   State(const std::filesystem::path& name, unsigned most_dimensions) : path(name) {
     if (const std::vector<std::filesystem::path> images = dicom_slices(name); !images.empty()) {
       dicom = dicom_reader().series(name, images);
+      require_orthogonal_grid(name, dicom->grid);
       grid = dicom->grid;
       set_type(dicom->type);
     } else if (!names_tiff_series(name) && is_hdf5_name(name)) {

@@ -94,7 +94,14 @@ ImageFormat format_by_extension(const std::filesystem::path& path) {
 std::vector<std::filesystem::path> dicom_slices(const std::filesystem::path& path) {
   std::error_code ignored;
   if (format_of_extension(path) && !std::filesystem::is_directory(path, ignored)) return {};
-  return dicom_files(path);
+  std::vector<std::filesystem::path> files = dicom_files(path);
+  if (files.empty()) return files;
+  for (std::filesystem::directory_iterator entry(path, ignored), end; !ignored && entry != end;
+       entry.increment(ignored))
+    if (format_of_extension(entry->path()) == ImageFormat::tiff)
+      refuse_image(path, fmt::format("holds DICOM ({}) and TIFF ({}); put one kind into a folder of its own",
+                                     files.front().filename().string(), entry->path().filename().string()));
+  return files;
 }
 
 void require_matching_content(const std::filesystem::path& path, ImageFormat format) {

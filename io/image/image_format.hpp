@@ -20,6 +20,7 @@ bool is_gzip_name(const std::filesystem::path& path);
 bool is_hdf5_name(const std::filesystem::path& path);
 
 /// What a folder has of DICOM, or a file that is and is named as no other image. Nothing where there is none.
+/// Errors: input (the folder holds TIFF files, too).
 std::vector<std::filesystem::path> dicom_slices(const std::filesystem::path& path);
 
 /// Errors: input (the first bytes belong to another format than the extension says, or to none).

@@ -54,7 +54,6 @@ class LevelQueue {
     return true;
   }
 
-  std::uint32_t level() const { return level_; }
   /// Begins anew, with no entry.
   void restart() { level_ = 0; }
 

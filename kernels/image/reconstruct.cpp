@@ -32,6 +32,14 @@ void reconstruct_shifted(Stream& stream, const ConstVoxelSpan& image, const Cons
 
 }  // namespace
 
+std::size_t relax_list_bytes(const Shape<3>& shape) {
+  constexpr std::int64_t kTile = 8;
+  constexpr std::size_t kBytesOfTile = 36;  // a mark, and a place in the list of each colour
+  std::size_t tiles = 1;
+  for (const std::int64_t extent : shape) tiles *= static_cast<std::size_t>((extent + kTile - 1) / kTile);
+  return kBytesOfTile * tiles;
+}
+
 void reconstruct(Stream& stream, const ConstVoxelSpan& image, const ConstVoxelSpan& marker, Connectivity connectivity,
                  Extreme which, const VoxelSpan& result) {
   reconstruct_shifted(stream, image, marker, 0, connectivity, which, result);
@@ -58,10 +66,12 @@ std::uint32_t minima(Stream& stream, const ConstVoxelSpan& image, Connectivity c
   KIBAN_BACKEND_FOR(stream, find_pits)(stream, image, connectivity, which, pits.span(), leaks.span());
   // Pits that touch are of one value, for neither is lower: a component of them is a plateau, or the part of one that
   // no lower voxel touches.
-  const Components plateaus(stream, ConstVoxelSpan(pits.span()), connectivity);
-  std::vector<std::uint32_t> stays = plateaus.marked(stream, std::as_const(leaks).span());
-  for (std::uint32_t& value : stays) value = value == 0 ? 1 : 0;
-  plateaus.paint(stream, stays, VoxelSpan(leaks.span()));
+  {
+    const Components plateaus(stream, ConstVoxelSpan(pits.span()), connectivity);
+    std::vector<std::uint32_t> stays = plateaus.marked(stream, std::as_const(leaks).span());
+    for (std::uint32_t& value : stays) value = value == 0 ? 1 : 0;
+    plateaus.paint(stream, stays, VoxelSpan(leaks.span()));
+  }
   const Components found(stream, ConstVoxelSpan(leaks.span()), connectivity);
   found.number(stream, numbers);
   return found.count();

@@ -1,4 +1,6 @@
 #pragma once
+#include <cstddef>
+
 #include "kernels/core/backends.hpp"
 #include "kernels/core/voxels.hpp"
 #include "kernels/image/components.hpp"
@@ -14,8 +16,8 @@ namespace kiban::image {
 ///   marker [z,y,x]   the same type; where it lies below (largest: above) the image it counts as the image
 ///   result [z,y,x]   the same type, other memory than the image; may be the marker's
 /// Errors: input (a float that is not a number) · internal (another shape or type) · device.
-/// Cost: three passes and a flood of what they leave, in the order of values. Workspace: 8 bytes for each voxel of that
-/// flood's front (CPU); 12 bytes for each 512 voxels (GPU). Synchronous. Exact: the same on every device.
+/// Cost: three passes and a flood of what they leave, in the order of values. Workspace: some 31 bytes for each voxel
+/// that waits in it at once (CPU); relax_list_bytes (GPU). Synchronous. Exact: the same on every device.
 /// Source: Vincent, "Morphological grayscale reconstruction in image analysis", IEEE Trans. Image Processing 2 (1993),
 /// with the queue in order of values after Robinson and Whelan, "Efficient morphological reconstruction: a downhill
 /// filter", Pattern Recognition Letters 25 (2004).
@@ -37,6 +39,9 @@ void fill_shallow(Stream& stream, const ConstVoxelSpan& image, double depth, Con
 /// Cost: two passes and two of components. Workspace: two bytes a voxel, and that of Components. Synchronous. Exact.
 std::uint32_t minima(Stream& stream, const ConstVoxelSpan& image, Connectivity connectivity, Extreme which,
                      const VoxelSpan& numbers);
+
+/// Lists of tiles of 8^3 voxels that a flood on a GPU has.
+std::size_t relax_list_bytes(const Shape<3>& shape);
 
 /// The backends. `result` holds the marker, kept on its side of the image, when this begins.
 KIBAN_BACKENDS(reconstruct_from, Stream& stream, const ConstVoxelSpan& image, Connectivity connectivity, Extreme which,

@@ -40,7 +40,7 @@ void add_cut_lungs(Stream& stream, const ConstVoxelSpan& hu, const Vec3& spacing
   Mask air(hu.shape(), stream.device()), workspace(hu.shape(), stream.device());
   mark_between(stream, hu, -std::numeric_limits<double>::infinity(), kTissueHu, air.span());
   image::fill_where(stream, body, Where::not_zero, 0, air.span());
-  if (number_pieces(stream, air.span(), voxels_of(kCutLungMl, spacing_mm)).empty()) return;
+  if (number_pieces(stream, air.span(), voxels_of(kCutLungMl, spacing_mm)) == 0) return;
   const auto foam = parts_below(stream, hu, kFoamHu, std::as_const(air).span(), workspace.span());
   const auto gas = parts_below(stream, hu, kGasHu, std::as_const(air).span(), workspace.span());
   std::vector<std::uint32_t> is_lung;
@@ -55,7 +55,9 @@ void add_cut_lungs(Stream& stream, const ConstVoxelSpan& hu, const Vec3& spacing
   image::fill_where(stream, std::as_const(air).span(), Where::not_zero, 1, body);
   fill_slices(stream, body);
   // Vessels at the cut, too thin to stay when the mask was opened: what touches no air that is left.
-  mark_between(stream, hu, -std::numeric_limits<double>::infinity(), kTissueHu, air.span());
+  mark_between(stream, hu, kTissueHu, std::numeric_limits<double>::infinity(), workspace.span());
+  zero(stream, air.span());
+  image::fill_where(stream, std::as_const(workspace).span(), Where::zero, 1, air.span());
   const image::Components rest(stream, ConstVoxelSpan(body), image::Connectivity::faces, image::Joined::background);
   std::vector<std::uint32_t> joins = rest.marked(stream, std::as_const(air).span());
   for (std::uint32_t& value : joins) value = value == 0 ? 1 : 0;

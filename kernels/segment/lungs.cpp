@@ -66,7 +66,7 @@ class Lungs {
   std::string find_air() {
     mark_between(stream_, hu_, kNowhere, kTissueHu, labels_);
     image::fill_where(stream_, std::as_const(body_).span(), Where::zero, 0, labels_);
-    if (number_pieces(stream_, labels_, voxels_of(kPieceMl, spacing_mm_)).empty())
+    if (number_pieces(stream_, labels_, voxels_of(kPieceMl, spacing_mm_)) == 0)
       return "no air in the patient of 20 mL or more: the lungs lie outside of the volume, or are consolidated";
     Mask gas = mask();
     mark_between(stream_, hu_, kNowhere, kGasHu, gas.span());
@@ -93,7 +93,7 @@ class Lungs {
     image::fill_where(stream_, std::as_const(body_).span(), Where::zero, 0, bore.span());
     image::ball_morphology(stream_, ConstVoxelSpan(bore.span()), spacing_mm_, kBoreRadiusMm, MorphologyStep::open,
                            VoxelSpan(opened.span()));
-    if (number_pieces(stream_, opened.span(), voxels_of(kLeastBoreMl, spacing_mm_)).empty()) return;
+    if (number_pieces(stream_, opened.span(), voxels_of(kLeastBoreMl, spacing_mm_)) == 0) return;
     const std::vector<LabelStatistics> pieces = image::label_statistics(stream_, ConstVoxelSpan(opened.span()));
     const LabelStatistics* found = nullptr;
     for (const LabelStatistics& piece : pieces)
@@ -152,7 +152,7 @@ class Lungs {
       for (const LabelStatistics& of : image::label_statistics(stream_, ConstVoxelSpan(markers.span())))
         left = of.voxels;
       const auto least = static_cast<std::int64_t>(kLeastHalf * static_cast<double>(left)) + 1;
-      if (number_pieces(stream_, markers.span(), least).size() < 2) continue;
+      if (number_pieces(stream_, markers.span(), least) < 2) continue;
       Mask halves = mask();
       image::watershed(stream_, ConstVoxelSpan(depth.span()), ConstVoxelSpan(markers.span()),
                        std::as_const(piece).span(), image::Connectivity::faces, image::Extreme::largest,

@@ -20,7 +20,7 @@ std::int64_t voxels_of(double ml, const Vec3& spacing_mm) {
   return static_cast<std::int64_t>(std::ceil(ml * 1000 / (spacing_mm[0] * spacing_mm[1] * spacing_mm[2])));
 }
 
-std::vector<std::uint32_t> number_pieces(Stream& stream, Span<std::uint8_t, 3> labels, std::int64_t least_voxels) {
+std::size_t number_pieces(Stream& stream, Span<std::uint8_t, 3> labels, std::int64_t least_voxels) {
   const Components pieces(stream, ConstVoxelSpan(labels), Connectivity::faces);
   const std::vector<image::ComponentMeasure> measures = pieces.measure(stream);
   std::vector<std::size_t> large;
@@ -29,13 +29,10 @@ std::vector<std::uint32_t> number_pieces(Stream& stream, Span<std::uint8_t, 3> l
   std::ranges::stable_sort(large, std::greater(), [&](std::size_t k) { return measures[k].voxels; });
   if (large.size() > 255) large.resize(255);
   std::ranges::sort(large);
-  std::vector<std::uint32_t> number_of(measures.size()), label_of;
-  for (const std::size_t k : large) {
-    label_of.push_back(measures[k].label);
-    number_of[k] = static_cast<std::uint32_t>(label_of.size());
-  }
+  std::vector<std::uint32_t> number_of(measures.size());
+  for (std::size_t k = 0; k < large.size(); ++k) number_of[large[k]] = static_cast<std::uint32_t>(k + 1);
   pieces.paint(stream, number_of, VoxelSpan(labels));
-  return label_of;
+  return large.size();
 }
 
 void repaint(Stream& stream, Span<std::uint8_t, 3> numbers, const std::vector<std::uint32_t>& value_of) {

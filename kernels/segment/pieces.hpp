@@ -17,8 +17,8 @@ void mark_between(Stream& stream, const ConstVoxelSpan& hu, double low, double h
 std::int64_t voxels_of(double ml, const Vec3& spacing_mm);
 
 /// Numbers pieces that touch across faces, of equal labels, from 1 on in raster order: those of at least
-/// `least_voxels`, at most the 255 largest; the rest becomes 0. Returns the label that each had, in place number - 1.
-std::vector<std::uint32_t> number_pieces(Stream& stream, Span<std::uint8_t, 3> labels, std::int64_t least_voxels);
+/// `least_voxels`, at most the 255 largest; the rest becomes 0. Returns how many there are.
+std::size_t number_pieces(Stream& stream, Span<std::uint8_t, 3> labels, std::int64_t least_voxels);
 
 /// Each number becomes `value_of[number - 1]`.
 void repaint(Stream& stream, Span<std::uint8_t, 3> numbers, const std::vector<std::uint32_t>& value_of);

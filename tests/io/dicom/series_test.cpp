@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <functional>
 #include <random>
 
 #include "io/dicom_reader.hpp"
@@ -197,6 +198,56 @@ TEST_F(DicomSeries, IsDecodedByWhatDcmtkHas) {
     ASSERT_EQ(finished.status, 0) << name << ": " << finished.err;
     expect_values(encoded, image, VoxelType::int16);
   }
+}
+
+/// A lossless stream holds whole cells of 16 bits; the header then says, truly or not, which of them are the number.
+/// That it says 8 bits to a cell must not make two pixels of one.
+TEST_F(DicomSeries, HeadersThatTheirStreamsContradict) {
+  Image image;
+  image.rubbish = 0;
+  const std::string plain = add("plain.dcm", image), encoded = scratch_ / "encoded.dcm";
+  ASSERT_EQ(run({"dcmcjpeg", "+e1", "-q", plain, encoded}).status, 0);
+  const auto expect_numbers = [&](const std::vector<std::string>& changes, const std::function<int(int)>& of) {
+    std::vector<std::string> command{"dcmodify", "-nb", "-q"};
+    for (const std::string& change : changes) command.insert(command.end(), {"-m", change});
+    command.push_back(encoded);
+    ASSERT_EQ(run(command).status, 0);
+    const Volume volume = io::read_volume(encoded);
+    const std::vector<int> numbers = image.numbers();
+    for (std::size_t i = 0; i < numbers.size(); ++i)
+      ASSERT_EQ(volume.values.host().data[i], static_cast<float>(of(numbers[i]) - 1024)) << i;
+  };
+  expect_numbers({"HighBit=15"}, [](int number) { return number >> 4; });
+  expect_numbers({"BitsAllocated=8", "BitsStored=8", "HighBit=7"}, [](int number) { return number & 0xFF; });
+}
+
+TEST_F(DicomSeries, IsAGridOrRefused) {
+  for (const char* z : {"-1e308", "1e308"}) {
+    Image image;
+    image.position = std::string("0\\0\\") + z;
+    add(std::string(z) + ".dcm", image);
+  }
+  EXPECT_NE(refusal(), "was read");
+}
+
+TEST_F(DicomSeries, RoundedHeadersAreOneSeries) {
+  for (int k = 0; k < 3; ++k) {
+    Image image;
+    image.position = fmt::format("0\\0\\{}", k);
+    image.spacing = k == 1 ? "0.6835\\0.6835" : "0.683499\\0.683499";
+    image.orientation = k == 2 ? "1.0008\\0\\0\\0\\1\\0" : "1\\0\\0\\0\\1\\0";
+    add(fmt::format("{}.dcm", k), image);
+  }
+  const io::ImageReader reader(folder());
+  EXPECT_EQ(reader.grid().shape[0], 3);
+  EXPECT_EQ(reader.grid().direction, identity3());
+}
+
+TEST_F(DicomSeries, AFolderOfTiffWithAStrayImageIsNoSeries) {
+  add("stray.dcm", {});
+  const Array<float, 3> slice({1, 2, 2});
+  io::write_image(scratch_ / "s.tif", Grid{{1, 2, 2}}, slice.span());
+  expect_refused("holds DICOM (stray.dcm) and TIFF (s.tif)");
 }
 
 TEST_F(DicomSeries, GapsAreNamed) {
