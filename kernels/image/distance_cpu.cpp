@@ -143,8 +143,14 @@ HWY_ATTR void gather_columns(const Columns& columns, Envelope& envelope) {
     }
 }
 
+/// Whether voxels are background in all columns, and nobody asks for distances in it.
+HWY_ATTR HWY_INLINE bool are_idle(const Columns& columns, hn::Vec<Kinds> kind) {
+  return !columns.rule.is_signed && hn::AllTrue(Kinds(), hn::Eq(kind, hn::Zero(Kinds())));
+}
+
 /// The columns' list of parabolas from the first voxel to the last. Runs of one kind have lists of their own, which
 /// follow each other: the first parabola of a run begins at its wall, and has the last of the run before to its left.
+/// The first voxel is in the list, whatever it is, so that every list has an end; other idle ones are not.
 HWY_ATTR hn::Vec<Ints> build_envelope(const Columns& columns, Envelope& envelope) {
   const Floats d;
   const Ints di;
@@ -170,6 +176,7 @@ HWY_ATTR hn::Vec<Ints> build_envelope(const Columns& columns, Envelope& envelope
       run_from = hn::IfThenElse(changed, hn::Sub(place, half), run_from);
       before_run = hn::IfThenElse(hn::RebindMask(di, changed), top, before_run);
     }
+    if (j > 0 && are_idle(columns, kind)) continue;
     const auto own = hn::LoadU(d, height + j * lanes);
     // Covered: where this one is lower than the last from where that begins.
     while (true) {
@@ -221,31 +228,33 @@ HWY_ATTR void read_envelope(const Columns& columns, const Envelope& envelope, hn
   const float* const height = envelope.height.data();
   const float* const from = envelope.from.data();
   const std::int32_t* const left = envelope.left.data();
-  const auto last = static_cast<std::size_t>((columns.length - 1) * lanes);
-  auto top_place = hn::Set(d, static_cast<float>(columns.length - 1));
-  auto top_height = hn::LoadU(d, height + last), top_from = hn::LoadU(d, from + last);
+  auto top_place = hn::Mul(hn::ConvertTo(d, hn::Sub(top, lane)), per_lane);
+  auto top_height = hn::GatherIndex(d, height, top), top_from = hn::GatherIndex(d, from, top);
   auto wall = hn::Set(d, kFar / columns.step);
-  auto kind = hn::LoadU(dk, envelope.kind.data() + last);
+  auto kind = hn::LoadU(dk, envelope.kind.data() + (columns.length - 1) * lanes);
   float spilled[16];
   for (std::int64_t j = columns.length - 1; j >= 0; --j) {
     const auto place = hn::Set(d, static_cast<float>(j));
     const auto new_kind = hn::LoadU(dk, envelope.kind.data() + j * lanes);
     wall = hn::IfThenElse(hn::RebindMask(d, hn::Ne(new_kind, kind)), hn::Add(place, one), wall);
     kind = new_kind;
-    while (true) {
-      const auto later = hn::Gt(top_from, place);
-      if (hn::AllFalse(d, later)) break;
-      top = hn::IfThenElse(hn::RebindMask(di, later), hn::GatherIndex(di, left, hn::Max(top, hn::Zero(di))), top);
-      const auto next = hn::Max(top, hn::Zero(di));
-      top_place = hn::Mul(hn::ConvertTo(d, hn::Sub(top, lane)), per_lane);
-      top_height = hn::IfThenElse(later, hn::GatherIndex(d, height, next), top_height);
-      top_from = hn::IfThenElse(later, hn::GatherIndex(d, from, next), top_from);
+    auto square = hn::Zero(d);
+    if (!are_idle(columns, kind)) {
+      while (true) {
+        const auto later = hn::Gt(top_from, place);
+        if (hn::AllFalse(d, later)) break;
+        top = hn::IfThenElse(hn::RebindMask(di, later), hn::GatherIndex(di, left, hn::Max(top, hn::Zero(di))), top);
+        const auto next = hn::Max(top, hn::Zero(di));
+        top_place = hn::Mul(hn::ConvertTo(d, hn::Sub(top, lane)), per_lane);
+        top_height = hn::IfThenElse(later, hn::GatherIndex(d, height, next), top_height);
+        top_from = hn::IfThenElse(later, hn::GatherIndex(d, from, next), top_from);
+      }
+      const auto to_site = hn::Mul(hn::Sub(place, top_place), step);
+      const auto to_wall =
+          hn::Mul(hn::Min(hn::Sub(wall, place), hn::Sub(place, hn::LoadU(d, envelope.wall.data() + j * lanes))), step);
+      square = hn::Min(hn::MulAdd(to_site, to_site, top_height), hn::Mul(to_wall, to_wall));
+      square = columns.is_last ? distance_of(columns, square, kind) : hn::Min(square, hn::Set(d, kFarSquare));
     }
-    const auto to_site = hn::Mul(hn::Sub(place, top_place), step);
-    const auto to_wall =
-        hn::Mul(hn::Min(hn::Sub(wall, place), hn::Sub(place, hn::LoadU(d, envelope.wall.data() + j * lanes))), step);
-    auto square = hn::Min(hn::MulAdd(to_site, to_site, top_height), hn::Mul(to_wall, to_wall));
-    square = columns.is_last ? distance_of(columns, square, kind) : hn::Min(square, hn::Set(d, kFarSquare));
     float* const target = columns.squares + j * columns.stride;
     if (columns.count == lanes) {
       hn::StoreU(square, d, target);

@@ -15,8 +15,8 @@ enum class MorphologyStep { erode, dilate, open, close };
 ///   extremes [z,y,x]  the image's type, other memory; all voxels are written
 /// Errors: input (a float that is not finite) · internal (another shape or type) · device.
 /// Cost: one read of the image and one write while the element is small: comparisons in number of the element's rows
-/// (a box: of its widths along y and z). Workspace: of a thread the rows that the element reaches (CPU); of a box two
-/// volumes more (GPU). Synchronous. Exact: the same on every device.
+/// (a box: of its widths along y and z). Workspace: of a thread some rows, of a box those of 64 in each slice that it
+/// reaches (CPU); of a box two volumes more (GPU). Synchronous. Exact: the same on every device.
 /// Source: windows along x by doubling, after van Herk (1992) and Gil and Werman (1993).
 void extreme(Stream& stream, const ConstVoxelSpan& image, const Element& element, Extreme which,
              const VoxelSpan& extremes);

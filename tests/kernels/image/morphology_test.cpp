@@ -79,10 +79,10 @@ TEST_P(MorphologyTest, ExtremesAreThoseUnderTheElement) {
 }
 
 TEST_P(MorphologyTest, EveryTypeOpensAndCloses) {
-  const Shape<3> shape{5, 9, 37};
+  const Shape<3> shape{3, 5, 613};  // some vectors of each type, and less than one
   for (const VoxelType type : test::kAllVoxelTypes) {
     std::mt19937 generator(9);
-    std::vector<double> image(5 * 9 * 37);
+    std::vector<double> image(3 * 5 * 613);
     for (double& value : image)
       value = with_voxel_type(type, [&]<class T>() {
         return static_cast<double>(static_cast<T>(std::is_signed_v<T> ? static_cast<std::int32_t>(generator()) / 4
@@ -101,6 +101,50 @@ TEST_P(MorphologyTest, EveryTypeOpensAndCloses) {
       grey_morphology(stream_, from.span(), cross(), step, made.span());
       EXPECT_EQ(values_of(made), truth) << kiban::name(type);
     }
+  }
+}
+
+/// Of a volume in memory that begins anywhere, with a canary on both sides of the result.
+template <class T>
+std::vector<double> extremes_from(const std::vector<double>& image, const Shape<3>& shape, const Element& element,
+                                  std::size_t first) {
+  const T canary = 77;
+  const std::size_t end = first + image.size();
+  std::vector<T> from(end), made(end + 1, canary);
+  std::copy(image.begin(), image.end(), from.begin() + static_cast<std::ptrdiff_t>(first));
+  Stream stream(Device{}, 2);
+  extreme(stream, ConstVoxelSpan(static_cast<const T*>(from.data()) + first, shape), element, Extreme::least,
+          VoxelSpan(made.data() + first, shape));
+  EXPECT_EQ(made[end], canary);
+  for (std::size_t i = 0; i < first; ++i) EXPECT_EQ(made[i], canary);
+  return {made.begin() + static_cast<std::ptrdiff_t>(first), made.begin() + static_cast<std::ptrdiff_t>(end)};
+}
+
+TEST(MorphologyInMemory, BeginsAnywhere) {
+  for (const std::int64_t columns : {5, 64, 301, 640}) {
+    const Shape<3> shape{3, 4, columns};
+    const test::Labels values = test::random_labels(shape, 100, 0.9, 5);
+    const std::vector<double> image(values.begin(), values.end());
+    for (const auto& [name, element, offsets] : elements()) {
+      const std::vector<double> truth = reference::extremes(image, shape, offsets, false);
+      for (const std::size_t first : {1, 7, 8, 31}) {
+        EXPECT_EQ(extremes_from<std::uint8_t>(image, shape, element, first), truth) << name;
+        EXPECT_EQ(extremes_from<float>(image, shape, element, first), truth) << name;
+      }
+    }
+  }
+}
+
+// What is larger than caches goes past them.
+TEST(MorphologyInMemory, IsLargerThanCaches) {
+  const Shape<3> shape{5, 1000, 1801};
+  const test::Labels values = test::random_labels(shape, 100, 0.9, 6);
+  const std::vector<double> image(values.begin(), values.end());
+  for (const std::size_t k : {1U, 4U}) {
+    const auto [name, element, offsets] = elements()[k];
+    const std::vector<double> truth = reference::extremes(image, shape, offsets, false);
+    for (const std::size_t first : {0, 3})
+      EXPECT_TRUE(extremes_from<float>(image, shape, element, first) == truth) << name;
   }
 }
 
