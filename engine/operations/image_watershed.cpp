@@ -16,9 +16,10 @@ namespace {
 /// The components of `minima` take most: two masks, and a number a voxel.
 constexpr std::size_t kBytesOfMinima = 2 + sizeof(std::uint32_t);
 
-/// A flood's front in noise, the worst: 0.85 of all voxels wait, in queues that have grown; and a byte of state. As
-/// measured, and some.
-constexpr std::size_t kBytesOfFront = 24;
+/// A reconstruction's front in noise with few markers, the worst: 13 bytes a voxel as measured, and some.
+constexpr std::size_t kBytesOfFront = 16;
+/// What a flood knows of a voxel besides its level: where it is reached from, and after how many steps.
+constexpr std::size_t kBytesOfFlood = 5;
 
 /// What both operations take that start from the minima of an image.
 class MinimaWork : public VoxelWork {
@@ -99,8 +100,9 @@ class WatershedWork : public MinimaWork {
  private:
   std::size_t workspace_bytes(Device device) const override {
     const auto voxels = static_cast<std::size_t>(input().voxels());
+    const auto of_level = static_cast<std::size_t>(bytes_of(input().type()));
     const std::size_t of_flood = device == Device{}
-                                     ? kBytesOfFront * voxels
+                                     ? (kBytesOfFront + kBytesOfFlood + of_level * (mask_ ? 2 : 1)) * voxels
                                      : sizeof(std::uint64_t) * voxels + image::relax_list_bytes(input().grid().shape);
     const std::size_t of_minima = sizeof(std::uint32_t) * voxels + MinimaWork::workspace_bytes(device);
     return of_flood + (mask_ ? voxels : 0) + (markers_ ? 0 : of_minima);
@@ -146,7 +148,7 @@ class ReconstructWork : public VoxelWork {
 
  private:
   std::size_t workspace_bytes(Device device) const override {
-    const std::size_t of_front = kBytesOfFront / 2 * static_cast<std::size_t>(input().voxels());  // sweeps leave less
+    const std::size_t of_front = kBytesOfFront * static_cast<std::size_t>(input().voxels());
     return device == Device{} ? of_front : image::relax_list_bytes(input().grid().shape);
   }
 

@@ -47,7 +47,7 @@ class LevelQueue {
       std::swap(moving_, found);
       for (const Entry& entry : moving_) push(entry);
       moving_.clear();
-      if (moving_.capacity() > found.capacity()) std::swap(moving_, found);
+      if (moving_.capacity() > kKept) std::vector<Entry>().swap(moving_);
     }
     std::swap(entries, taken_out(0, level & 0xFF));
     lowest_ = kUnknown;
@@ -59,6 +59,8 @@ class LevelQueue {
 
  private:
   static constexpr std::int64_t kUnknown = -1;
+  /// Entries: memory for more is given back when they have moved on, as the next may wait elsewhere.
+  static constexpr std::size_t kKept = 4096;
 
   /// The highest digit in which `level` differs from the level reached.
   unsigned place_of(std::uint32_t level) const {

@@ -16,7 +16,7 @@ namespace kiban::image {
 ///   marker [z,y,x]   the same type; where it lies below (largest: above) the image it counts as the image
 ///   result [z,y,x]   the same type, other memory than the image; may be the marker's
 /// Errors: input (a float that is not a number) · internal (another shape or type) · device.
-/// Cost: three passes and a flood of what they leave, in the order of values. Workspace: some 31 bytes for each voxel
+/// Cost: three passes and a flood of what they leave, in the order of values. Workspace: some 16 bytes for each voxel
 /// that waits in it at once (CPU); relax_list_bytes (GPU). Synchronous. Exact: the same on every device.
 /// Source: Vincent, "Morphological grayscale reconstruction in image analysis", IEEE Trans. Image Processing 2 (1993),
 /// with the queue in order of values after Robinson and Whelan, "Efficient morphological reconstruction: a downhill

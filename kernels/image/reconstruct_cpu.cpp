@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstring>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -13,27 +11,10 @@
 #include "kernels/image/level_queue.hpp"
 #include "kernels/image/neighbours.hpp"
 #include "kernels/image/reconstruct.hpp"
+#include "kernels/image/sinking_cpu.hpp"
 
 namespace kiban::image::cpu {
 namespace {
-
-#define KIBAN_HD
-#include "kernels/image/key_math-inl.hpp"
-#undef KIBAN_HD
-
-/// Least: values sink to what a neighbour has, not below the image. Largest: they rise.
-template <class T, Extreme which>
-struct Sinking {
-  static T lower(T a, T b) { return (which == Extreme::least ? b < a : b > a) ? b : a; }
-  static T not_below(T floor, T value) {
-    return (which == Extreme::least ? value < floor : value > floor) ? floor : value;
-  }
-  static bool is_below(T a, T b) { return which == Extreme::least ? a < b : a > b; }
-  static std::uint32_t level(T value) {
-    const std::uint32_t key = key_of(static_cast<T>(value + T(0)));
-    return which == Extreme::least ? key : ~key;
-  }
-};
 
 template <class T, Extreme which>
 class Slab {
@@ -53,6 +34,26 @@ class Slab {
         end_(end),
         beside_(static_cast<std::size_t>(shape[2])) {}
 
+  /// One more step: a flood of what waits, or, where most of the slab may have to sink, sweeps, which are faster then.
+  void go_on(const Stream& stream) {
+    if (sweeps_next_)
+      sweep(stream);
+    else
+      flood(stream);
+  }
+
+  /// Values at the faces of this slab sink to those of the slabs beside, which rest meanwhile. False: nothing waits.
+  bool take_over() {
+    constexpr int kMostSweeps = 4;  // in one go: along a maze they get nowhere
+    const std::size_t before = waiting_, much = static_cast<std::size_t>(shape_[1] * shape_[2]) / 8;
+    for (const std::int64_t z : {begin_, end_ - 1})
+      for (std::int64_t y = 0; y < shape_[1]; ++y) note_row(z, y, true);
+    sweeps_ = sweeps_next_ ? sweeps_ + 1 : 0;
+    sweeps_next_ = waiting_ - before > much && sweeps_ < kMostSweeps;
+    return waiting_ != 0;
+  }
+
+ private:
   void sweep(const Stream& stream) {
     for (std::int64_t z = begin_; z < end_; ++z) {
       stream.check();
@@ -66,19 +67,8 @@ class Slab {
       for (std::int64_t y = 0; y < shape_[1]; ++y) note_row(z, y);
   }
 
-  /// Values at the faces of this slab sink to those of the slabs beside, which rest meanwhile. False: none did.
-  bool take_over() {
-    const std::size_t before = waiting_.size();
-    for (const std::int64_t z : {begin_, end_ - 1})
-      for (std::int64_t y = 0; y < shape_[1]; ++y) note_row(z, y, true);
-    return waiting_.size() != before;
-  }
-
   /// What waits goes on to its neighbours in the slab, lowest values first.
   void flood(const Stream& stream) {
-    queue_.restart();
-    for (const LevelQueue::Entry& entry : waiting_) queue_.push(entry);
-    waiting_.clear();
     std::vector<LevelQueue::Entry> level;
     std::size_t done = 0;
     while (queue_.next(level)) {
@@ -88,9 +78,10 @@ class Slab {
       }
       for (std::size_t k = 0; k < level.size(); ++k) flood_from(level[k], level);
     }
+    queue_.restart();
+    waiting_ = 0;
   }
 
- private:
   std::int64_t row(std::int64_t z, std::int64_t y) const { return (z * shape_[1] + y) * shape_[2]; }
 
   /// Fills `beside_` with the lowest of the neighbours in other rows. Direction 1: in the rows before; -1: after; 0: in
@@ -155,7 +146,8 @@ class Slab {
       value = Order::not_below(floor[x], value);
       if (!Order::is_below(value, line[x])) continue;
       line[x] = value;
-      waiting_.push_back({Order::level(value), static_cast<std::uint32_t>(row(z, y) + x)});
+      queue_.push({Order::level(value), static_cast<std::uint32_t>(row(z, y) + x)});
+      ++waiting_;
     }
   }
 
@@ -189,8 +181,10 @@ class Slab {
   T* result_;
   std::int64_t begin_, end_;
   std::vector<T> beside_;
-  std::vector<LevelQueue::Entry> waiting_;
   LevelQueue queue_;
+  std::size_t waiting_ = 0;  ///< in the queue, while no flood is under way
+  bool sweeps_next_ = true;
+  int sweeps_ = 0;
 };
 
 template <class T, Extreme which>
@@ -199,37 +193,21 @@ void reconstruct_slabs(Stream& stream, const T* image, const Shape<3>& shape, Co
   std::vector<Slab<T, which>> slabs;
   for (std::int64_t k = 0; k < count; ++k)
     slabs.emplace_back(shape, connectivity, image, result, k * shape[0] / count, (k + 1) * shape[0] / count);
-  bool is_first = true;
   while (true) {
     parallel_for(stream, count, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (auto k = static_cast<std::size_t>(begin); k < static_cast<std::size_t>(end); ++k) {
-        if (is_first) slabs[k].sweep(stream);
-        slabs[k].flood(stream);
-      }
+      for (std::int64_t k = begin; k < end; ++k) slabs[static_cast<std::size_t>(k)].go_on(stream);
     });
-    is_first = false;
     bool changed = false;
     for (Slab<T, which>& slab : slabs) changed = slab.take_over() || changed;
     if (!changed) return;
   }
 }
 
-/// Calls `body.operator()<T, which>()`.
-template <class Body>
-void with_order(VoxelType type, Extreme which, const Body& body) {
-  with_voxel_type(type, [&]<class T>() {
-    if (which == Extreme::least)
-      body.template operator()<T, Extreme::least>();
-    else
-      body.template operator()<T, Extreme::largest>();
-  });
-}
-
 }  // namespace
 
 void reconstruct_from(Stream& stream, const ConstVoxelSpan& image, Connectivity connectivity, Extreme which,
                       const VoxelSpan& result) {
-  with_order(image.type(), which, [&]<class T, Extreme order>() {
+  with_sinking(image.type(), which, [&]<class T, Extreme order>() {
     reconstruct_slabs<T, order>(stream, static_cast<const T*>(image.data()), image.shape(), connectivity,
                                 static_cast<T*>(result.data()));
   });
@@ -237,7 +215,7 @@ void reconstruct_from(Stream& stream, const ConstVoxelSpan& image, Connectivity 
 
 void keep_beside(Stream& stream, const ConstVoxelSpan& image, const ConstVoxelSpan& marker, double shift, Extreme which,
                  const VoxelSpan& result) {
-  with_order(image.type(), which, [&]<class T, Extreme order>() {
+  with_sinking(image.type(), which, [&]<class T, Extreme order>() {
     const T *const floor = static_cast<const T*>(image.data()), *const from = static_cast<const T*>(marker.data());
     T* const made = static_cast<T*>(result.data());
     parallel_for(stream, image.size(), 1 << 16, [&](std::int64_t begin, std::int64_t end) {
@@ -252,7 +230,7 @@ void find_pits(Stream& stream, const ConstVoxelSpan& image, Connectivity connect
   const Shape<3> shape = image.shape();
   const Neighbours neighbours(shape, connectivity);
   std::uint8_t *const pit = pits.host().data, *const leak = leaks.host().data;
-  with_order(image.type(), which, [&]<class T, Extreme order>() {
+  with_sinking(image.type(), which, [&]<class T, Extreme order>() {
     const T* const value = static_cast<const T*>(image.data());
     const auto for_each = [&](const auto& body) {
       parallel_for(stream, shape[0] * shape[1], 16, [&](std::int64_t begin, std::int64_t end) {

@@ -21,9 +21,9 @@ namespace kiban::image {
 ///   from             least: water rises from low values; largest: sinks from high ones
 ///   labels [z,y,x]   the markers' type, other memory; 0 outside of the mask and where no water comes
 /// Errors: input (a float that is not a number; another type of markers; 2^32 voxels or more) · internal (another
-/// shape) · device. Cost: a voxel is visited once and looks at its neighbours (CPU); tiles of 8^3 voxels are done again
-/// until nothing changes (GPU). Workspace: a byte a voxel and up to 31 bytes for each voxel of the front, which in
-/// noise is most of them (CPU); 8 bytes a voxel and relax_list_bytes (GPU). Synchronous. Exact. Source: Meyer, "Un
+/// shape) · device. Cost: a reconstruction, and four looks of each voxel at its neighbours (CPU); tiles of 8^3 voxels
+/// are done again until nothing changes (GPU). Workspace: 5 bytes a voxel, once (with a mask twice) the image and that
+/// of a reconstruction (CPU); 8 bytes a voxel and relax_list_bytes (GPU). Synchronous. Exact. Source: Meyer, "Un
 /// algorithme optimal pour la ligne de partage des eaux", RFIA 1991; level and steps as Lotufo and Falcao, "The ordered
 /// queue and the optimality of the watershed approaches", ISMM 2000.
 void watershed(Stream& stream, const ConstVoxelSpan& image, const ConstVoxelSpan& markers,

@@ -1,353 +1,336 @@
-// Levels in ascending order, each in layers of equal steps. The voxels of a layer take their neighbours in any order: a
-// neighbour that two of them want gets the smaller label. Every thread owns blocks of the volume, and only it changes
-// their voxels: it gives to the owners what its own voxels want of others' blocks.
+// The definition in four passes, none of which walks the volume in the order of its values. Levels are a
+// reconstruction. They tell of nearly every voxel the neighbour that it is reached from; on plateaus of levels steps,
+// breadth first, do. Following these neighbours gives labels, and where several neighbours are as near, the label of
+// one of them, which is mended to the smallest. All but the mending is shared by threads, and as the definition has one
+// solution it does not matter who comes first.
 #include <hwy/cache_control.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
+#include <atomic>
 #include <cstring>
+#include <mutex>
 #include <utility>
 #include <vector>
 
 #include "kernels/core/parallel.hpp"
-#include "kernels/core/team.hpp"
 #include "kernels/image/level_queue.hpp"
 #include "kernels/image/neighbours.hpp"
+#include "kernels/image/reconstruct.hpp"
+#include "kernels/image/sinking_cpu.hpp"
 #include "kernels/image/watershed.hpp"
 
 namespace kiban::image::cpu {
 namespace {
 
-#define KIBAN_HD
-#include "kernels/image/key_math-inl.hpp"
-#undef KIBAN_HD
+/// Where a voxel is reached from: the number of a neighbour, or one of these.
+constexpr std::uint8_t kMarker = 26, kOutside = 27, kPlateau = 28, kWhere = 31;
+/// And beside it: another neighbour may be as near; it is reached over a plateau, so that steps are written down.
+constexpr std::uint8_t kSeveral = 32, kHasSteps = 64;
+/// Rows that are worth a piece of work, and voxels of a plateau's front.
+constexpr std::int64_t kRows = 32, kFront = 4096;
+/// So far ahead, what a voxel of a front needs is fetched from memory.
+constexpr std::int64_t kAhead = 16;
 
-/// A voxel's state: the ends of the volume it lies at, and these.
-constexpr std::uint8_t kTaken = 64, kOfThisLayer = 128;
-/// Layers of fewer voxels are done by one thread while the others wait: meeting twice would cost more than it saves.
-constexpr std::size_t kSharedLayer = 64;
-/// Voxels that are worth a thread; blocks that each owns at most, and no less than half of: so many that each has its
-/// part of most layers, and so few that most voxels lie inside of one.
-constexpr std::int64_t kWorthAThread = 1 << 18, kBlocks = 16;
-/// A layer of some thousand voxels feeds no more.
-constexpr int kMostThreads = 16;
+using Voxels = std::vector<std::uint32_t>;
 
-/// So far ahead, what a voxel of a layer needs is fetched from memory.
-constexpr std::size_t kAhead = 16;
-using Entries = std::vector<LevelQueue::Entry>;
+/// What threads share: another writes the same value, or one that is mended later.
+template <class T>
+T seen(const T& value) {
+  return std::atomic_ref<T>(const_cast<T&>(value)).load(std::memory_order_relaxed);
+}
+template <class T>
+void put(T& place, T value) {
+  std::atomic_ref<T>(place).store(value, std::memory_order_relaxed);
+}
 
-template <class T, class Label>
+template <class T, Extreme which, class Label>
 class Flood {
+  using Order = Sinking<T, which>;
+
  public:
   Flood(Stream& stream, const WatershedProblem& problem, Label* labels)
       : stream_(stream),
         shape_(problem.image.shape()),
         neighbours_(shape_, problem.connectivity),
-        image_(static_cast<const T*>(problem.image.data())),
-        turned_(problem.from == Extreme::largest ? ~std::uint32_t{0} : 0),
         labels_(labels),
-        held_(shape_),
-        size_(held_.size()),
-        state_(held_.host().data),
-        team_(threads_for(stream.threads(), static_cast<const Label*>(problem.markers.data()))),
-        members_(static_cast<std::size_t>(team_.size())) {
-    const auto size = static_cast<std::uint64_t>(size_);
-    const auto threads = static_cast<std::uint64_t>(team_.size());
-    block_bits_ = std::max(static_cast<int>(std::bit_width(size / (threads * kBlocks))), 12);
-    reach_ = (shape_[0] > 1 ? shape_[1] * shape_[2] : 0) + (shape_[1] > 1 ? shape_[2] : 0) + 1;
-    for (std::uint64_t block = 0; block << block_bits_ < size; ++block)
-      owners_.push_back(static_cast<std::uint16_t>(block % threads));
-    fetched_ = {0, shape_[2], -shape_[2], shape_[1] * shape_[2], -shape_[1] * shape_[2]};
-    for (Member& member : members_) member.wanted.resize(members_.size());
-  }
+        held_levels_(problem.image.type(), shape_),
+        held_steps_(shape_),
+        held_from_(shape_),
+        levels_(static_cast<T*>(held_levels_.span().data())),
+        steps_(held_steps_.host().data),
+        from_(held_from_.host().data) {}
 
-  void begin(const Label* markers, const std::uint8_t* mask) {
-    parallel_for(stream_, shape_[0], 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t z = begin, at = begin * shape_[1] * shape_[2]; z < end; ++z)
-        for (std::int64_t y = 0; y < shape_[1]; ++y, at += shape_[2]) {
-          begin_row(at, markers + at, mask == nullptr ? nullptr : mask + at, ends_at(shape_, z, y, -1));
-          state_[at] |= ends_at(shape_, z, y, 0);
-          state_[at + shape_[2] - 1] |= ends_at(shape_, z, y, shape_[2] - 1);
-        }
-    });
-  }
-
-  void run() {
-    team_.run([this](int member) { flood_as(static_cast<std::size_t>(member)); });
+  void run(const WatershedProblem& problem) {
+    begin(problem);
+    for_rows([&](const Row& row, Buffers& buffers) { look_down(row, buffers); });
+    cross_plateaus();
+    for_rows([&](const Row& row, Buffers&) { follow(row); });
+    mend();
   }
 
  private:
-  static constexpr std::size_t kCheck = 1 << 20;
-  static constexpr std::int64_t kRoom = 64;
-
-  /// What a thread wants for a voxel of another's block.
-  struct Wanted {
-    std::uint32_t voxel;
-    Label label;
+  /// Row y of slice z begins at `at`. `ends`: those in y and z.
+  struct Row {
+    std::int64_t at;
+    std::uint8_t ends;
   };
-  /// What the others know of a member: how many voxels it has in the layer, and the level that it waits for.
-  struct Progress {
-    std::size_t count;
-    std::int64_t lowest;
-  };
-  struct alignas(64) Member {
-    LevelQueue queue;
-    Entries layer, taken;
-    std::vector<std::vector<Wanted>> wanted;  ///< of each other member
-    /// Two, in turn: what all read in one step and what is written for the next.
-    std::array<Progress, 2> progress;
+  /// Of each place of a row.
+  struct Buffers {
+    std::vector<T> lowest;
+    std::vector<std::uint8_t> from;
+    std::vector<Label> differing;
+    Voxels found;
   };
 
-  int threads_for(int threads, const Label* markers) const {
-    const std::int64_t worth = std::clamp<std::int64_t>(size_ / kWorthAThread, 1, std::min(threads, kMostThreads));
-    return worth > 1 && !nearly_all_differ(markers) ? static_cast<int>(worth) : 1;
+  template <class Body>
+  void for_rows(const Body& body) {
+    parallel_for(stream_, shape_[0] * shape_[1], kRows, [&](std::int64_t begin, std::int64_t end) {
+      const auto columns = static_cast<std::size_t>(shape_[2]);
+      Buffers buffers{std::vector<T>(columns), std::vector<std::uint8_t>(columns), std::vector<Label>(columns), {}};
+      for (std::int64_t row = begin; row < end; ++row)
+        body(Row{row * shape_[2], ends_at(shape_, row / shape_[1], row % shape_[1], -1)}, buffers);
+    });
   }
 
-  /// Whether levels are of a voxel or few, going by voxels here and there. Then nothing is to be shared, and one queue
-  /// is faster than a queue for each thread.
-  bool nearly_all_differ(const Label* markers) const {
-    if constexpr (sizeof(T) < sizeof(std::uint32_t)) return false;
-    std::vector<std::uint32_t> keys;
-    for (std::int64_t k = 0; k < 4096; ++k) {
-      const std::int64_t at = k * 2654435761 % size_;  // steps that no length of a row divides
-      if (markers[at] == 0) keys.push_back(key(at));
-    }
-    std::ranges::sort(keys);
-    const auto repeated = std::ranges::unique(keys);
-    return 2 * repeated.size() < keys.size();
-  }
-
-  /// Values in the order of the flood. -0 is 0.
-  std::uint32_t key(std::int64_t at) const {
-    return std::uint32_t{key_of(static_cast<T>(image_[at] + T(0)))} ^ turned_;
-  }
-
-  std::size_t owner(std::int64_t at) const { return owners_[static_cast<std::size_t>(at >> block_bits_)]; }
-  bool is_inside_a_block(std::int64_t at) const {
-    const std::int64_t block = std::int64_t{1} << block_bits_, offset = at & (block - 1);
-    return offset >= reach_ && offset + reach_ < block;
-  }
-
-  /// Every member walks the same steps, as all decide by the same progress.
-  void flood_as(std::size_t self) {
-    Member& member = members_[self];
-    const bool leads = self == 0;
-    push_sources(self);
-    member.progress[0] = {0, member.queue.lowest()};
-    for (std::size_t turn = 0;; turn = 1 - turn) {
-      team_.meet();
-      std::size_t count = 0;
-      std::int64_t lowest = LevelQueue::kNone;
-      for (const Member& other : members_) {
-        count += other.progress[turn].count;
-        lowest = std::min(lowest, other.progress[turn].lowest);
-      }
-      if (count == 0 && lowest == LevelQueue::kNone) return;
-      if (members_.size() == 1 || (count > 0 && count < kSharedLayer)) {
-        if (!leads) continue;
-        flood_alone();
-        for (Member& each : members_) each.progress[1 - turn] = {each.layer.size(), each.queue.lowest()};
-      } else if (count == 0) {
-        if (leads) level_ = lowest;
-        if (member.progress[turn].lowest == lowest) member.queue.next(member.layer);
-        member.progress[1 - turn] = {member.layer.size(), member.queue.lowest()};
-      } else {
-        take_beside<false>(member.layer, self);
-        team_.meet();
-        for (Member& other : members_) {
-          for (const Wanted& wanted : other.wanted[self]) take(wanted.voxel, wanted.label, member.taken);
-          other.wanted[self].clear();
-        }
-        member.layer.clear();
-        pass_on(member.taken, [&](const LevelQueue::Entry& entry, bool waits) {
-          if (waits)
-            member.queue.push(entry);
-          else
-            member.layer.push_back(entry);
-        });
-        member.progress[1 - turn] = {member.layer.size(), member.queue.lowest()};
-        if (leads) check_after(count);
-      }
-    }
-  }
-
-  void begin_row(std::int64_t at, const Label* markers, const std::uint8_t* mask, std::uint8_t ends) {
-    Label* const labels = labels_ + at;
-    std::uint8_t* const state = state_ + at;
-    const std::int64_t count = shape_[2];
-    const auto taken = static_cast<std::uint8_t>(ends | kTaken);
-    for (std::int64_t x = 0; x < count; ++x) {
-      const Label marker = markers[x];
-      const bool floods = mask == nullptr || mask[x] != 0;
-      labels[x] = floods ? marker : Label(0);
-      state[x] = !floods || marker != 0 ? taken : ends;
-    }
-  }
-
-  /// Markers of the member's blocks that have room beside.
-  void push_sources(std::size_t self) {
-    const std::int64_t block = std::int64_t{1} << block_bits_;
-    for (std::int64_t piece = 0; piece < size_; piece += kRoom) {
-      if (owner(piece) != self) {
-        piece += block - kRoom;
-        continue;
-      }
-      if (self == 0 && piece % block == 0) stream_.check();
-      if (!has_room_near(piece)) continue;
-      const std::int64_t end = std::min(piece + kRoom, size_);
-      for (std::int64_t at = piece; at < end; ++at)
-        if ((state_[at] & kTaken) != 0 && labels_[at] != 0 && has_room_beside(at))
-          members_[self].queue.push({key(at), static_cast<std::uint32_t>(at)});
-    }
-  }
-  /// False: nobody of kRoom voxels has room beside, as is so within large markers.
-  bool has_room_near(std::int64_t begin) const {
+  /// Calls `body(k, first, last, offset)` for each neighbour that places [first, last) of a row have.
+  template <class Body>
+  void for_neighbours_of(const Row& row, const Body& body) const {
     for (int k = 0; k < neighbours_.count; ++k) {
-      const std::int64_t first = begin + neighbours_.offset[k];
-      if (first + kRoom <= 0 || first >= size_) continue;
-      if (first < 0 || first + kRoom > size_) return true;
-      std::uint8_t all = kTaken;
-      for (std::int64_t i = 0; i < kRoom; ++i) all &= state_[first + i];
-      if (all == 0) return true;
+      const std::uint8_t missing = neighbours_.missing_at[k];
+      if ((row.ends & missing) == 0) body(k, missing & 1, shape_[2] - (missing >> 1 & 1), neighbours_.offset[k]);
     }
-    return false;
   }
-  bool has_room_beside(std::int64_t at) const {
+
+  /// Calls `body(k, neighbour)`.
+  template <class Body>
+  void for_neighbours(std::uint32_t at, const Body& body) const {
+    const auto rows = static_cast<std::uint32_t>(shape_[1]), columns = static_cast<std::uint32_t>(shape_[2]);
+    const std::uint32_t row = at / columns, z = row / rows;
+    const std::uint8_t ends = ends_at(shape_, z, row - z * rows, at - row * columns);
     for (int k = 0; k < neighbours_.count; ++k)
-      if ((state_[at] & neighbours_.missing_at[k]) == 0 && (state_[at + neighbours_.offset[k]] & kTaken) == 0)
-        return true;
-    return false;
+      if ((ends & neighbours_.missing_at[k]) == 0) body(k, at + neighbours_.offset[k]);
   }
 
-  /// Floods everybody's voxels while the others wait, until a layer is worth sharing or nothing is left.
-  void flood_alone() {
-    const std::size_t shared = members_.size() == 1 ? ~std::size_t{0} : kSharedLayer;
-    Entries layer;
-    for (std::size_t count = 0; count < shared;) {
-      for (Member& member : members_) {
-        if (layer.empty())
-          std::swap(layer, member.layer);
-        else
-          layer.insert(layer.end(), member.layer.begin(), member.layer.end());
-        member.layer.clear();
+  /// Markers, and levels.
+  void begin(const WatershedProblem& problem) {
+    const T* const image = static_cast<const T*>(problem.image.data());
+    const Label* const markers = static_cast<const Label*>(problem.markers.data());
+    const bool is_masked = problem.mask.size() != 0;
+    const std::uint8_t* const mask = is_masked ? problem.mask.host().data : nullptr;
+    VoxelArray held_ground(problem.image.type(), is_masked ? shape_ : Shape<3>{});
+    T* const ground = static_cast<T*>(held_ground.span().data());
+    parallel_for(stream_, held_from_.size(), 1 << 14, [&](std::int64_t begin, std::int64_t end) {
+      constexpr std::int64_t kNear = 4096;  // stays in the nearest cache from loop to loop
+      for (std::int64_t at = begin; at < end; at += kNear) {
+        const std::int64_t last = std::min(at + kNear, end);
+        std::copy(markers + at, markers + last, labels_ + at);
+        for (std::int64_t i = at; is_masked && i < last; ++i) labels_[i] = mask[i] != 0 ? labels_[i] : Label(0);
+        for (std::int64_t i = at; i < last; ++i) from_[i] = labels_[i] != 0 ? kMarker : kPlateau;
+        for (std::int64_t i = at; is_masked && i < last; ++i) from_[i] = mask[i] != 0 ? from_[i] : kOutside;
+        for (std::int64_t i = at; i < last; ++i) levels_[i] = from_[i] == kMarker ? image[i] : Order::kTop;
+        for (std::int64_t i = at; is_masked && i < last; ++i) ground[i] = mask[i] != 0 ? image[i] : Order::kTop;
       }
-      while (!layer.empty()) {
-        if (layer.size() >= shared) {
-          for (const LevelQueue::Entry& entry : layer) members_[owner(entry.voxel)].layer.push_back(entry);
-          return;
+    });
+    reconstruct_from(stream_, is_masked ? std::as_const(held_ground).span() : problem.image, problem.connectivity,
+                     which, held_levels_.span());
+  }
+
+  /// Voxels that have a lower neighbour are reached from the lowest.
+  void look_down(const Row& row, Buffers& buffers) {
+    std::uint8_t* const from = from_ + row.at;
+    const auto columns = static_cast<std::size_t>(shape_[2]);
+    if (std::memchr(from, kPlateau, columns) == nullptr) return;
+    T* const lowest = buffers.lowest.data();
+    std::uint8_t* const lowest_from = buffers.from.data();
+    std::fill_n(lowest, columns, Order::kTop);
+    const T* const levels = levels_ + row.at;
+    for_neighbours_of(row, [&](int k, std::int64_t first, std::int64_t last, std::int64_t offset) {
+      const T* const beside = levels + offset;
+      for (std::int64_t x = first; x < last; ++x) {
+        const bool is_lower = Order::is_below(beside[x], lowest[x]), is_equal = beside[x] == lowest[x];
+        const auto also = static_cast<std::uint8_t>(lowest_from[x] | kSeveral);
+        lowest_from[x] = is_lower ? static_cast<std::uint8_t>(k) : is_equal ? also : lowest_from[x];
+        lowest[x] = Order::lower(lowest[x], beside[x]);
+      }
+    });
+    for (std::size_t x = 0; x < columns; ++x)
+      if (from[x] == kPlateau && Order::is_below(lowest[x], levels[x])) from[x] = lowest_from[x];
+  }
+
+  /// The others are of a plateau that water crosses step by step from where it enters, all plateaus at once.
+  void cross_plateaus() {
+    Voxels front, next;
+    std::mutex mutex;
+    for_rows([&](const Row& row, Buffers& buffers) {
+      find_entrances(row, buffers);
+      if (buffers.found.empty()) return;
+      const std::lock_guard lock(mutex);
+      front.insert(front.end(), buffers.found.begin(), buffers.found.end());
+    });
+    for (const std::uint32_t voxel : front) enter(voxel);
+    for (std::uint32_t steps = 2; !front.empty(); ++steps) {
+      next.clear();
+      parallel_for(stream_, static_cast<std::int64_t>(front.size()), kFront, [&](std::int64_t begin, std::int64_t end) {
+        Voxels taken;
+        for (std::int64_t i = begin; i < end; ++i) {
+          fetch(front[static_cast<std::size_t>(std::min(i + kAhead, end - 1))]);
+          step_from(front[static_cast<std::size_t>(i)], steps, taken);
         }
-        take_beside<true>(layer, 0);
-        check_after(layer.size());
-        layer.clear();
-        pass_on(members_[0].taken, [&](const LevelQueue::Entry& entry, bool waits) {
-          if (waits)
-            members_[owner(entry.voxel)].queue.push(entry);
-          else
-            layer.push_back(entry);
-        });
-      }
-      std::int64_t lowest = LevelQueue::kNone;
-      for (Member& member : members_) lowest = std::min(lowest, member.queue.lowest());
-      if (lowest == LevelQueue::kNone) return;
-      level_ = lowest;
-      count = 0;
-      for (Member& member : members_) {
-        if (member.queue.lowest() == lowest) member.queue.next(member.layer);
-        count += member.layer.size();
-      }
+        const std::lock_guard lock(mutex);
+        next.insert(next.end(), taken.begin(), taken.end());
+      });
+      std::swap(front, next);
     }
   }
 
-  /// The voxels of a layer take the neighbours that nobody had before this layer, or let their owners.
-  template <bool alone>
-  void take_beside(const Entries& layer, std::size_t self) {
-    Member& member = members_[self];
-    for (std::size_t i = 0; i < layer.size(); ++i) {
-      if (i + kAhead < layer.size()) fetch(layer[i + kAhead].voxel);
-      const std::int64_t at = layer[i].voxel;
-      const std::uint8_t ends = state_[at];
-      const Label label = labels_[at];
-      const bool is_inside = alone || is_inside_a_block(at);
-      for (int k = 0; k < neighbours_.count; ++k) {
-        if ((ends & neighbours_.missing_at[k]) != 0) continue;
-        const std::int64_t beside = at + neighbours_.offset[k];
-        if (is_inside || owner(beside) == self)
-          take(beside, label, member.taken);
-        else
-          member.wanted[owner(beside)].push_back({static_cast<std::uint32_t>(beside), label});
-      }
+  /// Voxels of plateaus beside one of the same level that is a marker or has lower neighbours.
+  void find_entrances(const Row& row, Buffers& buffers) const {
+    buffers.found.clear();
+    const std::uint8_t* const end = from_ + row.at + shape_[2];
+    for (const std::uint8_t* place = from_ + row.at; place < end; ++place) {
+      place = static_cast<const std::uint8_t*>(std::memchr(place, kPlateau, static_cast<std::size_t>(end - place)));
+      if (place == nullptr) return;
+      const auto at = static_cast<std::uint32_t>(place - from_);
+      bool is_entrance = false;
+      for_neighbours(at, [&](int, std::int64_t beside) { is_entrance = is_entrance || enters(at, beside); });
+      if (is_entrance) buffers.found.push_back(at);
     }
   }
+  bool enters(std::uint32_t at, std::int64_t from) const {
+    const std::uint8_t state = from_[from];
+    return (state & kWhere) <= kMarker && (state & kHasSteps) == 0 && levels_[from] == levels_[at];
+  }
+  void enter(std::uint32_t at) {
+    for_neighbours(at, [&](int k, std::int64_t beside) {
+      if (enters(at, beside)) from_[at] = static_cast<std::uint8_t>(k | kSeveral | kHasSteps);
+    });
+    steps_[at] = 1;
+  }
 
-  /// Where a voxel's neighbours lie in memory, whether they exist or not: fetching from anywhere does no harm.
+  /// Two voxels that touch and have no lower neighbours are of one level. Two threads may take the same voxel, and both
+  /// go on from it: to wait for each other would cost more.
+  void step_from(std::uint32_t at, std::uint32_t steps, Voxels& taken) {
+    for_neighbours(at, [&](int k, std::int64_t beside) {
+      if (seen(from_[beside]) != kPlateau) return;
+      // Back by the neighbour on the other side: they are numbered so.
+      put(from_[beside], static_cast<std::uint8_t>((neighbours_.count - 1 - k) | kSeveral | kHasSteps));
+      put(steps_[beside], steps);
+      taken.push_back(static_cast<std::uint32_t>(beside));
+    });
+  }
+  /// What a voxel's neighbours will be asked for, whether they exist or not: fetching from anywhere does no harm.
   void fetch(std::int64_t at) const {
-    hwy::Prefetch(labels_ + at);
-    for (const std::int64_t step : fetched_) {
-      hwy::Prefetch(state_ + at + step);
-      hwy::Prefetch(image_ + at + step);
+    for (const std::int64_t offset :
+         {std::int64_t{0}, shape_[2], -shape_[2], shape_[1] * shape_[2], -shape_[1] * shape_[2]})
+      hwy::Prefetch(from_ + at + offset);
+  }
+
+  /// Labels of what is reached: that of the first voxel on the way back that has one.
+  void follow(const Row& row) {
+    for (std::int64_t at = row.at; at < row.at + shape_[2]; ++at) {
+      if ((from_[at] & kWhere) >= kMarker || seen(labels_[at]) != 0) continue;
+      std::int64_t end = back_from(at);
+      while (seen(labels_[end]) == 0) end = back_from(end);
+      const Label label = seen(labels_[end]);
+      for (std::int64_t on = at; seen(labels_[on]) == 0; on = back_from(on)) put(labels_[on], label);
     }
   }
 
-  void take(std::int64_t at, Label label, Entries& taken) {
-    const std::uint8_t before = state_[at];
-    if ((before & kTaken) == 0) {
-      state_[at] = static_cast<std::uint8_t>(before | kTaken | kOfThisLayer);
-      labels_[at] = label;
-      taken.push_back({key(at), static_cast<std::uint32_t>(at)});
-    } else if ((before & kOfThisLayer) != 0) {
-      labels_[at] = std::min(labels_[at], label);
+  /// Voxels that could be reached from another label, too, get the one that they should have, and so what comes after.
+  void mend() {
+    LevelQueue queue;
+    std::mutex mutex;
+    for_rows([&](const Row& row, Buffers& buffers) {
+      find_wrong(row, buffers);
+      if (buffers.found.empty()) return;
+      const std::lock_guard lock(mutex);
+      for (const std::uint32_t voxel : buffers.found) queue.push({Order::level(levels_[voxel]), voxel});
+    });
+    std::vector<LevelQueue::Entry> level;
+    for (std::size_t done = 0; queue.next(level);)
+      for (std::size_t i = 0; i < level.size(); ++i) {
+        if (++done % kCheck == 0) stream_.check();
+        mend_from(level[i].voxel, level, queue);
+      }
+  }
+
+  void find_wrong(const Row& row, Buffers& buffers) {
+    Voxels& found = buffers.found;
+    found.clear();
+    const std::uint8_t* const from = from_ + row.at;
+    const Label* const labels = labels_ + row.at;
+    Label* const differing = buffers.differing.data();
+    std::fill_n(differing, shape_[2], Label(0));
+    for_neighbours_of(row, [&](int, std::int64_t first, std::int64_t last, std::int64_t offset) {
+      const Label* const beside = labels + offset;
+      for (std::int64_t x = first; x < last; ++x) differing[x] |= labels[x] ^ beside[x];
+    });
+    for (std::int64_t x = 0; x < shape_[2]; ++x) {
+      const auto at = static_cast<std::uint32_t>(row.at + x);
+      if (differing[x] != 0 && (from[x] & kSeveral) != 0 && label_of(at) != labels[x]) found.push_back(at);
     }
   }
 
-  /// What was taken waits for its own level, or is of the next layer of this one.
-  template <class To>
-  void pass_on(Entries& taken, const To& to) {
-    const auto level = static_cast<std::uint32_t>(level_);
-    for (const LevelQueue::Entry entry : taken) {
-      state_[entry.voxel] = static_cast<std::uint8_t>(state_[entry.voxel] & ~kOfThisLayer);
-      to(entry, entry.level > level);
-    }
-    taken.clear();
+  void mend_from(std::uint32_t at, std::vector<LevelQueue::Entry>& level, LevelQueue& queue) {
+    const Label before = labels_[at], label = label_of(at);
+    if (label == before) return;
+    labels_[at] = label;
+    const T own_level = levels_[at];
+    const std::uint32_t own_steps = steps_of(at);
+    for_neighbours(at, [&](int, std::int64_t beside) {
+      // Those that may be reached from here and took the old label, or would take the new one.
+      if ((from_[beside] & kWhere) >= kMarker || (labels_[beside] != before && labels_[beside] <= label)) return;
+      const std::int64_t first = back_from(beside);
+      if (levels_[first] != own_level || steps_of(first) < own_steps) return;
+      const bool is_level = levels_[beside] == own_level;
+      if (is_level && steps_of(beside) <= own_steps) return;
+      const LevelQueue::Entry later{Order::level(levels_[beside]), static_cast<std::uint32_t>(beside)};
+      if (is_level)
+        level.push_back(later);
+      else
+        queue.push(later);
+    });
   }
 
-  void check_after(std::size_t count) {
-    done_ += count;
-    if (done_ < kCheck) return;
-    done_ = 0;
-    stream_.check();
+  std::int64_t back_from(std::int64_t at) const { return at + neighbours_.offset[from_[at] & kWhere]; }
+  std::uint32_t steps_of(std::int64_t at) const { return (from_[at] & kHasSteps) != 0 ? steps_[at] : 0; }
+
+  /// By the definition, from the neighbours' labels as they are. None lies lower than the one that `from_` names.
+  Label label_of(std::uint32_t at) const {
+    const std::int64_t first = back_from(at);
+    const T level = levels_[first];
+    std::uint32_t steps = steps_of(first);
+    Label label = labels_[first];
+    for_neighbours(at, [&](int, std::int64_t beside) {
+      if (levels_[beside] != level || (from_[beside] & kWhere) > kMarker) return;
+      const std::uint32_t steps_beside = steps_of(beside);
+      if (steps_beside > steps || (steps_beside == steps && labels_[beside] >= label)) return;
+      steps = steps_beside;
+      label = labels_[beside];
+    });
+    return label;
   }
+
+  static constexpr std::size_t kCheck = 1 << 20;
 
   Stream& stream_;
   Shape<3> shape_;
   Neighbours neighbours_;
-  const T* image_;
-  std::uint32_t turned_;
   Label* labels_;
-  Array<std::uint8_t, 3> held_;
-  std::int64_t size_;
-  std::uint8_t* state_;
-  Team team_;
-  std::vector<Member> members_;
-  int block_bits_;
-  std::array<std::int64_t, 5> fetched_{};
-  std::int64_t reach_;  ///< to the furthest neighbour, in memory
-  std::vector<std::uint16_t> owners_;
-  std::int64_t level_ = 0;  ///< the leader's to set, while nobody reads it
-  std::size_t done_ = 0;
+  VoxelArray held_levels_;
+  Array<std::uint32_t, 3> held_steps_;
+  Array<std::uint8_t, 3> held_from_;
+  T* levels_;
+  std::uint32_t* steps_;  ///< of what is reached over a plateau
+  std::uint8_t* from_;
 };
 
 }  // namespace
 
 void flood(Stream& stream, const WatershedProblem& problem, const VoxelSpan& labels) {
-  const std::uint8_t* const mask = problem.mask.size() == 0 ? nullptr : problem.mask.host().data;
   with_label_type(labels.type(), [&]<class Label>() {
-    with_voxel_type(problem.image.type(), [&]<class T>() {
-      stream.execute([&] {
-        Flood<T, Label> flood(stream, problem, static_cast<Label*>(labels.data()));
-        flood.begin(static_cast<const Label*>(problem.markers.data()), mask);
-        flood.run();
-      });
+    with_sinking(problem.image.type(), problem.from, [&]<class T, Extreme which>() {
+      Flood<T, which, Label>(stream, problem, static_cast<Label*>(labels.data())).run(problem);
     });
   });
 }
