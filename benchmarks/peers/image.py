@@ -36,6 +36,13 @@ def interleaved(repetitions, warm=True, **calls):
     return {name: statistics.median(of) for name, of in seconds.items()}
 
 
+def of_ours(run, ours):
+    """One thread, two, and two calls of one thread each at the same time: what this machine's second core can give."""
+    pool, beside = ThreadPoolExecutor(2), numpy.zeros_like(ours)
+    return {"one": lambda: run(1, ours), "two": lambda: run(THREADS, ours),
+            "both": lambda: list(pool.map(lambda into: run(1, into), (ours, beside)))}
+
+
 def volumes():
     import kiban
 
@@ -57,10 +64,10 @@ def components(repetitions):
     for name, labels in volumes().items():
         ours = numpy.zeros(labels.shape, numpy.uint32)
 
-        def run(threads):
-            kiban.image.components(labels, connectivity=26, labels=ours, threads=threads)
+        def run(threads, into):
+            kiban.image.components(labels, connectivity=26, labels=into, threads=threads)
 
-        took = interleaved(repetitions, one=lambda: run(1), two=lambda: run(THREADS),
+        took = interleaved(repetitions, **of_ours(run, ours),
                            cc3d=lambda: cc3d.connected_components(labels, connectivity=26))
         require((ours == cc3d.connected_components(labels, connectivity=26)).all(), f"components of {name}")
         rows[f"components 26, {name}"] = row(labels.size, took, {"cc3d": 2})
@@ -79,21 +86,23 @@ def distances(repetitions):
         image = itk.GetImageFromArray(mask.astype(numpy.uint8))
         itk.MultiThreaderBase.SetGlobalDefaultNumberOfThreads(THREADS)
 
-        def run(source, apart, threads):
-            kiban.image.distance(source, labels_apart=apart, distances=ours, threads=threads)
-
         def maurer():
             return itk.signed_maurer_distance_map_image_filter(image, squared_distance=False, use_image_spacing=True)
 
-        took = interleaved(repetitions, one=lambda: run(labels, True, 1), two=lambda: run(labels, True, THREADS),
-                           edt=lambda: edt.edt(labels, parallel=THREADS))
-        require(numpy.abs(ours - edt.edt(labels)).max() <= 1e-4, f"distances in {name}")
-        rows[f"distance, multilabel, {name}"] = row(labels.size, took, {"edt": 2})
         as_bytes = mask.view(numpy.uint8)
-        took = interleaved(repetitions, one=lambda: run(as_bytes, False, 1), two=lambda: run(as_bytes, False, THREADS),
-                           edt=lambda: edt.edt(mask, parallel=THREADS), itk=maurer)
-        require(numpy.abs(ours - edt.edt(mask)).max() <= 1e-4, f"distances in the mask of {name}")
-        rows[f"distance, binary, {name}"] = row(labels.size, took, {"edt": 4, "itk": 10})
+        cases = {"multilabel": (labels, {"labels_apart": True}, {"edt": 2}), "binary": (as_bytes, {}, {"edt": 4, "itk": 10}),
+                 "signed": (as_bytes, {"signed": True}, {"itk": 10})}
+        for what, (source, how, bars) in cases.items():
+            def run(threads, into):
+                kiban.image.distance(source, distances=into, threads=threads, **how)
+
+            peers = {"edt": lambda: edt.edt(labels if what == "multilabel" else mask, parallel=THREADS), "itk": maurer}
+            took = interleaved(repetitions, **of_ours(run, ours), **{peer: peers[peer] for peer in bars})
+            truth = edt.edt(labels if what == "multilabel" else mask)
+            if what == "signed":
+                truth = edt.edt(~mask) - truth
+            require(numpy.abs(ours - truth).max() <= 1e-4, f"distances in {name}, {what}")
+            rows[f"distance, {what}, {name}"] = row(labels.size, took, bars)
     return rows
 
 
@@ -118,8 +127,8 @@ def resampling():
     for order, interpolation, repetitions in ((1, "linear", 3), (3, "cubic", 1)):
         theirs = {}
 
-        def run(threads):
-            kiban.image.resample(image, size=shape[::-1], interpolation=interpolation, extend=True, resampled=ours,
+        def run(threads, into):
+            kiban.image.resample(image, size=shape[::-1], interpolation=interpolation, extend=True, resampled=into,
                                  threads=threads)
 
         def by_itk():
@@ -133,8 +142,10 @@ def resampling():
             theirs["skimage"] = transform.resize(image.astype(numpy.float32), shape, order, mode="edge" if order == 1 else "reflect",
                                                  anti_aliasing=False, preserve_range=True, clip=False)
 
-        run(THREADS)
-        took = interleaved(repetitions, warm=order == 1, one=lambda: run(1), two=lambda: run(THREADS), itk=by_itk, skimage=by_skimage)
+        calls = of_ours(run, ours)
+        for call in calls.values():
+            call()
+        took = interleaved(repetitions, warm=order == 1, **calls, itk=by_itk, skimage=by_skimage)
         inside = (slice(2, -2),) * 3
         for peer in (itk.GetArrayFromImage(theirs["itk"]), theirs["skimage"]):
             require(numpy.abs(ours.astype(float) - peer)[inside].max() <= 1, f"{interpolation} resampling")
@@ -165,8 +176,8 @@ def watersheds():
         signed = markers.astype(numpy.int32)
         theirs = {}
 
-        def run(threads):
-            kiban.image.watershed(ground, markers=markers, connectivity=6, labels=ours, threads=threads)
+        def run(threads, into):
+            kiban.image.watershed(ground, markers=markers, connectivity=6, labels=into, threads=threads)
 
         def by_itk():
             types = (type(as_itk), type(markers_itk))
@@ -177,8 +188,10 @@ def watersheds():
         def by_skimage():
             theirs["skimage"] = watershed(ground, signed)
 
-        run(THREADS)
-        took = interleaved(3, warm=False, one=lambda: run(1), two=lambda: run(THREADS), itk=by_itk, skimage=by_skimage)
+        calls = of_ours(run, ours)
+        for call in calls.values():
+            call()
+        took = interleaved(5, warm=False, **calls, itk=by_itk, skimage=by_skimage)
         for peer in (itk.GetArrayFromImage(theirs["itk"].GetOutput()), theirs["skimage"]):
             require((ours == peer).mean() >= 0.99, f"watershed of {name}")
         rows[f"watershed, {name}"] = row(ours.size, took, {"itk": 3, "skimage": 3})
@@ -188,7 +201,7 @@ def watersheds():
 def row(voxels, took, bars):
     return {"mvoxels_per_s": {name: voxels / 1e6 / seconds for name, seconds in took.items()},
             "times_as_fast": {peer: took[peer] / took["two"] for peer in bars}, "bars": bars,
-            "two_threads": took["one"] / took["two"]}
+            "two_threads": took["one"] / took["two"], "two_calls_at_once": 2 * took["one"] / took["both"]}
 
 
 def grown(labels, size):
@@ -323,7 +336,8 @@ def show(measured):
     for part in ("components", "distance", "resample", "watershed"):
         for what, of in measured[part].items():
             peers = ", ".join(f"{of['times_as_fast'][peer]:.2f} times {peer} (bar {bar})" for peer, bar in of["bars"].items())
-            print(f"{what}: {peers}; {of['mvoxels_per_s']['two']:.0f} Mvoxel/s, two threads {of['two_threads']:.2f} times one")
+            print(f"{what}: {peers}; {of['mvoxels_per_s']['two']:.0f} Mvoxel/s, two threads "
+                  f"{of['two_threads']:.2f} times one (two calls at once: {of['two_calls_at_once']:.2f})")
     for what, of in measured["scaling"].items():
         print(f"{what}: exponent {of['exponent']:.3f} from {of['sizes'][0]}^3 to {of['sizes'][-1]}^3")
     limit = measured["near_the_limit"]

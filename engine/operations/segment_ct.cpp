@@ -136,7 +136,7 @@ class SegmentWork : public Work {
 constexpr const char* kInput =
     "The image is a CT in HU, with its place in the patient (LPS, as files of every format give it); its axes may run "
     "in "
-    "any order and sense, or be oblique by less than some 20 degrees. What is not a number counts as air.";
+    "any order and sense, or be oblique by less than some 20 degrees. What is not a number is neither tissue nor lung.";
 constexpr const char* kOutput =
     "Where there is nothing to find the map is empty, and the report says why (why_empty); mean_hu is null where a "
     "voxel is not a number. The preview shows the "

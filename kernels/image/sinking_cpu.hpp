@@ -18,10 +18,10 @@ template <class T, Extreme which>
 struct Sinking {
   static constexpr bool kRises = which == Extreme::largest;
   /// What sinks to any value; of floats no finite one is as high.
-  static constexpr T kTop = std::is_same_v<T, float> ? (kRises ? -std::numeric_limits<T>::infinity()
-                                                               : std::numeric_limits<T>::infinity())
-                            : kRises                 ? std::numeric_limits<T>::lowest()
-                                                     : std::numeric_limits<T>::max();
+  static constexpr T kTop = std::is_same_v<T, float>
+                                ? (kRises ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::infinity())
+                            : kRises ? std::numeric_limits<T>::lowest()
+                                     : std::numeric_limits<T>::max();
 
   static T lower(T a, T b) { return (kRises ? b > a : b < a) ? b : a; }
   static T not_below(T floor, T value) { return (kRises ? value > floor : value < floor) ? floor : value; }

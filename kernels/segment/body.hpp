@@ -13,7 +13,7 @@ constexpr double kTissueHu = -400, kGasHu = -940;
 /// clothing), with all that it encloses in an axial slice (lungs, bowel gas). Lungs that the border of the volume cuts
 /// belong to it where they are no gas.
 ///   hu [z,y,x]         any VoxelType, HU; axial slices: x to the patient's left, y to the back, z to the head. What is
-///                      not a number counts as air
+///                      not a number is neither tissue nor lung
 ///   spacing_mm         along x, y, z
 ///   body [z,y,x]       1 in the patient, else 0; nothing where no tissue holds such a ball
 /// Where it fails: a table that touches the skin over an area, parts thinner than 8 mm (ears, fingers), air that an arm

@@ -101,11 +101,13 @@ double dice(const Scan& scan, const test::Labels& labels, std::uint32_t label,
 using Found = std::pair<test::Labels, std::string>;
 
 /// Labels, and why there are no lungs.
-Found segmented(Device device, const Scan& scan, const std::vector<double>& hu, bool of_lungs) {
+Found segmented(Device device, const Scan& scan, const std::vector<double>& hu, bool of_lungs,
+                VoxelType type = VoxelType::int16) {
   Stream stream(device, 3);
-  VoxelArray host(VoxelType::int16, scan.shape), image(VoxelType::int16, scan.shape, device);
-  for (std::size_t i = 0; i < hu.size(); ++i)
-    host.span().as<std::int16_t>().host().data[i] = static_cast<std::int16_t>(hu[i]);
+  VoxelArray host(type, scan.shape), image(type, scan.shape, device);
+  with_voxel_type(type, [&]<class T>() {
+    for (std::size_t i = 0; i < hu.size(); ++i) host.span().as<T>().host().data[i] = static_cast<T>(hu[i]);
+  });
   copy(stream, host.span(), image.span());
   Array<std::uint8_t, 3> labels(scan.shape, device);
   std::string why;
@@ -146,6 +148,34 @@ TEST(Segment, WhereThereAreNoLungsTheMapIsEmptyAndSaysWhy) {
   for (double& value : solid) value = std::max(value, -30.0);
   expect_empty(solid, "no air");
   expect_empty(std::vector<double>(solid.size(), -1000), "no patient");
+}
+
+/// A scanner's field is round, and cuts a wide patient: what lies outside of it is none of him.
+TEST(Segment, WhatIsNotANumberIsNeitherTissueNorLung) {
+  Scan narrow = kFine;
+  narrow.shape[2] = 60;  // 90 mm to both sides
+  const auto is_seen = [](const Point& p) { return std::hypot(p.x, p.y) <= 85; };
+  for (const bool has_lungs : {false, true}) {
+    std::vector<double> hu = scanned(narrow, {has_lungs}, 30), with_nan = hu;
+    std::vector<bool> seen;
+    for (std::int64_t z = 0; z < narrow.shape[0]; ++z)
+      for (std::int64_t y = 0; y < narrow.shape[1]; ++y)
+        for (std::int64_t x = 0; x < narrow.shape[2]; ++x) seen.push_back(is_seen(narrow.point(z, y, x)));
+    for (std::size_t i = 0; i < hu.size(); ++i)
+      if (!seen[i]) {
+        hu[i] = -1000;
+        with_nan[i] = NAN;
+      }
+    for (const bool of_lungs : {false, true}) {
+      const test::Labels found = segmented({}, narrow, with_nan, of_lungs, VoxelType::float32).first;
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        if (!seen[i]) ASSERT_EQ(found[i], 0U) << i;
+      }
+      if (has_lungs || of_lungs) continue;
+      EXPECT_EQ(found, segmented({}, narrow, hu, false, VoxelType::float32).first);
+      EXPECT_GE(dice(narrow, found, 1, is_seen), 0.97);
+    }
+  }
 }
 
 class SegmentTest : public test::VoxelsTest {};
