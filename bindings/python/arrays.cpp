@@ -87,6 +87,8 @@ ImageView checked(const Described& array, const std::string& name, bool writable
                                               name));
   if (!in_c_order(array))
     throw Error(ErrorCode::input, fmt::format("{} is not in C order; give numpy.ascontiguousarray(array)", name));
+  if (reinterpret_cast<std::uintptr_t>(array.data) % static_cast<std::uintptr_t>(bytes_of(*array.type)) != 0)
+    throw Error(ErrorCode::input, fmt::format("{} is not aligned in memory; give array.copy()", name));
   if (writable && array.read_only)
     throw Error(ErrorCode::input, fmt::format("{} is to be filled and is read-only; give an array of your own", name));
   parse_device(kiban::name(array.device));  // the memory of a device that is not here cannot be used

@@ -24,7 +24,8 @@ std::filesystem::path image_with(const Scratch& scratch, const std::string& name
   std::vector<std::int16_t> values(2 * 3 * 4, 7);
   Grid grid;
   grid.shape = {2, 3, 4};
-  EXPECT_TRUE(write_hdf5_image(path, grid, ConstVoxelSpan(static_cast<const std::int16_t*>(values.data()), grid.shape)));
+  EXPECT_TRUE(
+      write_hdf5_image(path, grid, ConstVoxelSpan(static_cast<const std::int16_t*>(values.data()), grid.shape)));
   const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
   put(file);
   EXPECT_GE(H5Fclose(file), 0);
@@ -36,8 +37,7 @@ void put_dataset(hid_t file, const std::function<void(hid_t creation)>& choose) 
   const hsize_t shape[3] = {2, 3, 4};
   const hid_t space = H5Screate_simple(3, shape, nullptr), creation = H5Pcreate(H5P_DATASET_CREATE);
   choose(creation);
-  const hid_t dataset =
-      H5Dcreate2(file, kVoxels, H5T_NATIVE_INT16, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+  const hid_t dataset = H5Dcreate2(file, kVoxels, H5T_NATIVE_INT16, space, H5P_DEFAULT, creation, H5P_DEFAULT);
   EXPECT_GE(dataset, 0);
   H5Dclose(dataset);
   H5Pclose(creation);

@@ -169,7 +169,9 @@ TEST(Segment, WhatIsNotANumberIsNeitherTissueNorLung) {
     for (const bool of_lungs : {false, true}) {
       const test::Labels found = segmented({}, narrow, with_nan, of_lungs, VoxelType::float32).first;
       for (std::size_t i = 0; i < found.size(); ++i) {
-        if (!seen[i]) ASSERT_EQ(found[i], 0U) << i;
+        if (!seen[i]) {
+          ASSERT_EQ(found[i], 0U) << i;
+        }
       }
       if (has_lungs || of_lungs) continue;
       EXPECT_EQ(found, segmented({}, narrow, hu, false, VoxelType::float32).first);
