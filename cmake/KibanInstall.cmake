@@ -21,7 +21,7 @@ install(TARGETS kiban_kernels kiban_io kiban_engine kiban EXPORT kibanTargets
 foreach(room kernels io engine)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${room} DESTINATION ${KIBAN_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp"
     PATTERN "*-inl.hpp" EXCLUDE PATTERN "cuda" EXCLUDE PATTERN "image_io.hpp" EXCLUDE PATTERN "pixel_conversion.hpp" EXCLUDE PATTERN "hdf5_handle.hpp" EXCLUDE
-    PATTERN "hdf5_dataset.hpp" EXCLUDE
+    PATTERN "hdf5_dataset.hpp" EXCLUDE PATTERN "sinking_cpu.hpp" EXCLUDE
     PATTERN "dicom" EXCLUDE PATTERN "toml_section.hpp" EXCLUDE)
 endforeach()
 install(EXPORT kibanTargets NAMESPACE kiban:: DESTINATION ${KIBAN_PACKAGEDIR})

@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -367,7 +368,8 @@ def main():
     show(measured)
     if options.results:
         path = options.results / f"peers-image-{measured['date']}.json"
-        path.write_text(json.dumps(measured, indent=2) + "\n")
+        lists_on_a_line = re.sub(r"\[[^\[\]{}]*\]", lambda of: " ".join(of[0].split()), json.dumps(measured, indent=2))
+        path.write_text(lists_on_a_line + "\n")
         print(f"written to {path}")
 
 
